@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.catalogue import Catalogue
 from contract.days import DayRange
 from contract.errors import SourceError
 
@@ -62,7 +61,7 @@ class Unmapped(NamedTuple):
     measure: str
     day: date
     value: str
-    count: int
+    cases: int
 
 
 class Entry(NamedTuple):
@@ -83,7 +82,7 @@ class Entry(NamedTuple):
 
 
 class FileSeen(NamedTuple):
-    """A file of a folder: `path` and `identity` as given by the memory, and all that it says (replaces what it said)."""
+    """A file of a folder, its hidden path and identity, and all that it says now (replaces what it said before)."""
 
     path: bytes
     identity: str

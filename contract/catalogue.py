@@ -147,4 +147,3 @@ def _contradictions_of(indicator: Indicator, catalogue: Catalogue) -> Iterator[s
     )
     if not set(measure.categories) - set(indicator.excluded) - set(indicator.adopted):
         yield "adopted và excluded chiếm hết category: tỷ lệ lúc nào cũng là 100 %"
-

@@ -1,0 +1,147 @@
+"""How the rows of a declared query become counts: the forms of `day` and `count`, facilities, categories."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from adapters.sql import Time
+from contract.adapter import SourceConfig
+from contract.catalogue import UNKNOWN
+from contract.days import DayRange
+from contract.errors import SourceChangedError
+from contract.tally import MAX_COUNT
+
+# A category column with more values than this is no category (a patient code, a free text): refuse it whole.
+MAX_VALUES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query ready to run. `categories` maps folded raw values to category codes."""
+
+    name: str
+    measure: str
+    time: Time
+    sql: str
+    categories: Mapping[str, str]
+    branches: bool
+    note: str
+
+
+def fold(value: object) -> str:
+    """How raw values are compared: NFC, casefold, runs of space as one; whole numbers without a fraction."""
+    if isinstance(value, Decimal | float) and value == int(value):
+        value = int(value)
+    return " ".join(unicodedata.normalize("NFC", str(value)).casefold().split())
+
+
+class Rows:
+    """The rows of one measure's queries, added up."""
+
+    def __init__(self, config: SourceConfig, facilities: Mapping[str, str], days: DayRange) -> None:
+        self._serves = config.serves
+        self._facilities = facilities
+        self._days = days
+        self.counts: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+        self.unmapped: Counter[tuple[str, date, str]] = Counter()
+        self.strangers: Counter[str] = Counter()
+        self._values: set[str] = set()
+
+    def take(self, query: Query, rows: Iterable[Mapping[str, object]]) -> None:
+        """Add `rows`. Raises SourceChangedError, naming the column, never a value."""
+        for row in rows:
+            missing = [name for name in ("day", "count") if name not in row]
+            if missing:
+                raise SourceChangedError(f"câu truy vấn “{query.name}” không trả về cột {', '.join(missing)}")
+            day = _day(row["day"], query.name)
+            if day not in self._days:
+                raise SourceChangedError(f"câu truy vấn “{query.name}”: cột day nằm ngoài những ngày được hỏi")
+            count = _whole(row["count"], query.name)
+            facility = self._facility(query, row)
+            if count == 0:
+                continue
+            if facility is None:
+                self.strangers[_shown(row["facility"])] += count
+                self._bounded(query, fold(row["facility"]))
+            else:
+                self._add(query, facility, day, row, count)
+
+    def _add(self, query: Query, facility: str, day: date, row: Mapping[str, object], count: int) -> None:
+        if "category" not in row:
+            if len(set(query.categories.values()) - {UNKNOWN}) != 1:
+                raise SourceChangedError(f"câu truy vấn “{query.name}” không trả về cột category")
+            category: str | None = next(iter(set(query.categories.values()) - {UNKNOWN}))
+        else:
+            raw = row["category"]
+            category = UNKNOWN if raw is None else query.categories.get(fold(raw))
+            if category is None:
+                self._bounded(query, fold(raw))
+                self.unmapped[facility, day, _shown(raw)] += count
+        self.counts[facility, day][category or UNKNOWN] += count
+
+    def _facility(self, query: Query, row: Mapping[str, object]) -> str | None:
+        alone = self._serves[0] if len(self._serves) == 1 else None
+        if query.branches and not self._facilities:
+            return alone
+        if "facility" not in row:
+            if alone is None:
+                raise SourceChangedError(
+                    f"câu truy vấn “{query.name}” không trả về cột facility, mà nguồn phục vụ nhiều cơ sở"
+                )
+            return alone
+        value = fold(row["facility"])
+        if self._facilities:
+            return self._facilities.get(value)
+        return value if value in self._serves else None
+
+    def _bounded(self, query: Query, value: str) -> None:
+        self._values.add(value)
+        if len(self._values) > MAX_VALUES:
+            raise SourceChangedError(
+                f"câu truy vấn “{query.name}”: hơn {MAX_VALUES} giá trị lạ; cột category hoặc facility chọn nhầm?"
+            )
+
+
+def _day(value: object, query: str) -> date:
+    """A date, a datetime, yyyyMMdd as text or as a whole number in any numeric type, or ISO text (SQLite's form)."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    text = value.strip() if isinstance(value, str) else str(_number(value))
+    try:
+        if re.fullmatch(r"\d{8}", text):
+            return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        if re.fullmatch(r"\d{4}-\d\d-\d\d([ T].*)?", text):
+            return date.fromisoformat(text[:10])
+    except ValueError:
+        pass
+    raise SourceChangedError(f"câu truy vấn “{query}”: cột day không phải là một ngày")
+
+
+def _whole(value: object, query: str) -> int:
+    number = _number(value)
+    if number is None or not 0 <= number <= MAX_COUNT:
+        raise SourceChangedError(f"câu truy vấn “{query}”: cột count không phải là số nguyên từ 0 đến 10^15")
+    return number
+
+
+def _number(value: object) -> int | None:
+    """A whole number in any numeric type, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        return int(value) if value == int(value) else None
+    except (ValueError, OverflowError, ArithmeticError):
+        return None
+
+
+def _shown(value: object) -> str:
+    """A raw value as people may see it inside the hospital: one line, not long."""
+    text = "NULL" if value is None else str(int(value) if isinstance(value, Decimal) and value == int(value) else value)
+    text = "".join(char if char.isprintable() else " " for char in unicodedata.normalize("NFC", text))
+    return " ".join(text.split())[:60]
