@@ -8,7 +8,6 @@ replace or add queries and lay mappings over theirs.
 import re
 import time as clock
 import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 
@@ -96,23 +95,27 @@ class SqlAdapter:
         """Kind, vendor and database."""
         return f"{self._config.kind} {self._vendor} {self._database.name}"
 
+    @property
+    def silence_is_zero(self) -> bool:
+        """A database says nothing where nothing happened."""
+        return True
+
     def probe(self) -> None:
         """Connect, nothing more. Raises SourceError."""
         with self._database.session():
             pass
 
     def read(self, days: DayRange, measures: tuple[str, ...], memory: Memory) -> Iterator[Reading]:
-        """One step: a measure that fails is named in `failed`, the others stand. Raises SourceError."""
-        reading = Reading()
+        """A step for each measure: one that fails is named in `failed`, the others stand. Raises SourceError."""
         with self._database.session() as session:
             for measure in measures:
-                started = clock.monotonic()
+                reading, started = Reading(), clock.monotonic()
                 try:
                     self._count(session, measure, days, reading)
                 except SourceError as error:
-                    reading.failed[measure] = error
+                    reading = Reading(failed={measure: error})
                 reading.seconds[measure] = clock.monotonic() - started
-        yield reading
+                yield reading
 
     def _count(self, session: Session, measure: str, days: DayRange, reading: Reading) -> None:
         rows = Rows(self._config, self._facilities, days)
@@ -126,7 +129,7 @@ class SqlAdapter:
         reading.unmapped += [
             Unmapped(facility, measure, day, value, cases) for (facility, day, value), cases in rows.unmapped.items()
         ]
-        reading.strangers = dict(Counter(reading.strangers) + rows.strangers)
+        reading.strangers = dict(rows.strangers)
 
     def explain(self, measure: str) -> str:
         """Definition, query, bindings and mapping of `measure`."""

@@ -137,6 +137,14 @@ class Adapter(Protocol):
         """Which system this is (kind, vendor, database, without any credential): a change means another system."""
         ...
 
+    @property
+    def silence_is_zero(self) -> bool:
+        """True for a database: a read is cut by days, and every day asked for gets a count, `{}` if nothing happened.
+
+        False for a folder or a sheet: a read takes what there is, and a day without a row gets no count.
+        """
+        ...
+
     def explain(self, measure: str) -> str:
         """The exact query, mapping and definition behind the figures of `measure`, for a person (Vietnamese)."""
         ...

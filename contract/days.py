@@ -34,6 +34,11 @@ class DayRange:
         if self.first > self.last:
             raise ValueError(f"empty range: {self.first} > {self.last}")
 
+    @classmethod
+    def ending(cls, last: date, days: int) -> "DayRange":
+        """The `days` days that end with `last`."""
+        return cls(last - timedelta(days=days - 1), last)
+
     def __iter__(self) -> Iterator[date]:
         day = self.first
         while day <= self.last:

@@ -28,6 +28,10 @@ class ConfigError(NhipsoError):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str]]]:
+        # Errors travel from the reader to the agent; without this the list would come back as one text.
+        return type(self), (self.problems,)
+
 
 class StorageError(NhipsoError):
     """This machine's disk did not take what had to be kept."""

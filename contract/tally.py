@@ -69,7 +69,7 @@ class SourceReport(_Wire):
 
     `failed` names the measures whose last read failed while others succeeded; `read_at` is the last read that
     succeeded; `newest_day` the newest day that has a case, by facility; `unmapped` facility → measure → raw value →
-    cases in the window, only values frequent enough to be no person's.
+    cases in the window, only values frequent enough to be no person's; `unmapped_cases` facility → measure → all cases.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -86,6 +86,7 @@ class SourceReport(_Wire):
     error: str | None = Field(default=None, max_length=2_000)
     failed: list[str] = []
     unmapped: dict[str, dict[str, dict[str, int]]] = {}
+    unmapped_cases: dict[str, dict[str, int]] = {}
 
 
 class Push(_Wire):

@@ -13,7 +13,7 @@ _LAST_SECOND = 24 * 60 * 60 - 1
 
 
 class Person(NamedTuple):
-    """An invented patient. Every value carries the mark `MARK-`, so that a test can look for it where it must not be."""
+    """An invented patient. Every value carries the mark `MARK-`: a test looks for it where it must not be."""
 
     name: str
     cccd: str
@@ -50,10 +50,9 @@ def weighted(random: Random, weights: Mapping[T, float]) -> T:
     return random.choices(list(weights), list(weights.values()))[0]
 
 
-def recent(random: Random, rows: Sequence[T], fits: Callable[[T], bool]) -> T | None:
-    """One of the newest rows that fits, or None when chance finds none: a row may have to wait for its turn."""
-    newest = range(max(0, len(rows) - 4_000), len(rows))
-    return next((rows[at] for at in random.sample(newest, min(60, len(newest))) if fits(rows[at])), None)
+def fitting(random: Random, rows: Sequence[T], fits: Callable[[T], bool]) -> T | None:
+    """One of the rows that fits, or None when chance finds none: a correction may have to wait for its turn."""
+    return next((rows[at] for at in random.sample(range(len(rows)), min(300, len(rows))) if fits(rows[at])), None)
 
 
 def _second(random: Random) -> int:

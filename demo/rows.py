@@ -1,7 +1,7 @@
 """A small SQLite database whose tables are dataclasses: a row is written whole, when it is new and when it changed."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
@@ -43,13 +43,13 @@ class Database:
         self._waiting.update((id(row), row) for row in rows)
 
     def write(self) -> None:
-        """Write all that waits, in one transaction."""
+        """Write all that waits, in one transaction; what could not be written goes on waiting."""
         if not self._waiting:
             return
-        self._connection.execute("BEGIN IMMEDIATE")
-        for row in self._waiting.values():
-            self._connection.execute(self._insert[type(row)], self._values(row))
-        self._connection.execute("COMMIT")
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for row in self._waiting.values():
+                self._connection.execute(self._insert[type(row)], self._values(row))
         self._waiting.clear()
 
     def close(self) -> None:
@@ -67,10 +67,10 @@ class Database:
             self._connection.execute(f"CREATE INDEX {schema}.{table.name}_{column} ON {table.name} ({column})")
         marks = ", ".join("?" * len(columns))
         # Names are ours, values are bound.
-        self._insert[table.row] = f"INSERT OR REPLACE INTO {schema}.{table.name} VALUES ({marks})"  # noqa: S608
+        self._insert[table.row] = f"INSERT OR REPLACE INTO {schema}.{table.name} VALUES ({marks})"
         self._columns[table.row] = columns
 
-    def _values(self, row: Any) -> Iterable[Any]:
+    def _values(self, row: Any) -> list[Any]:
         values = (getattr(row, column) for column in self._columns[type(row)])
         return [_plain(value) if isinstance(value, Decimal) else value for value in values]
 

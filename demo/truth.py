@@ -37,7 +37,9 @@ class Sums:
 
     def truth(self) -> Truth:
         """The sums, each rounded to a whole number."""
-        whole = {place: {category: _whole(one) for category, one in found.items()} for place, found in self._sums.items()}
+        whole = {
+            place: {category: _whole(one) for category, one in found.items()} for place, found in self._sums.items()
+        }
         return {place: {category: one for category, one in found.items() if one} for place, found in whole.items()}
 
 

@@ -1,0 +1,1 @@
+"""E-invoices: a folder of standard XML, or a provider's service."""

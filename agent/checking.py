@@ -1,0 +1,121 @@
+"""`check` and `status`: what would be sent, and how things stand, for hospital IT people and for scripts."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from agent.app import LEDGER, Agent, start
+from agent.disk import Disk
+from agent.ledger import Ledger
+from agent.poll import Wish
+from agent.settings import Settings, Source
+from agent.sources import Sources
+from contract.days import DayRange, local_day, now
+from contract.errors import ConfigError
+from contract.tally import Tally
+
+
+def check(settings: Settings, directory: Path) -> list[dict[str, Any]]:
+    """Probe every source and read its last days into a copy of the ledger in `directory`; leaves no trace elsewhere.
+
+    Returns the `sources` of contract.md ("check"). Raises ConfigError.
+    """
+    agent = start(settings, now(), lambda: _copy(settings.data_dir / LEDGER, directory / LEDGER))
+    try:
+        return [_check_one(agent, source) for source in settings.sources]
+    finally:
+        agent.close()
+
+
+def _check_one(agent: Agent, source: Source) -> dict[str, Any]:
+    today = local_day(now())
+    span = DayRange.ending(today, agent.settings.reread_days + 1)
+    started = now()
+    health = agent.poll(source, Wish(span=span))
+    unmapped: dict[str, dict[str, int]] = {}
+    for measures in agent.sources.unmapped(source.name, today).values():
+        for measure, values in measures.items():
+            for value, cases in values.items():
+                of_measure = unmapped.setdefault(measure, {})
+                of_measure[value] = of_measure.get(value, 0) + cases
+    return {
+        "name": source.name,
+        "kind": source.config.kind,
+        "ok": health.ok,
+        "error": health.error,
+        "seconds": round((now() - started).total_seconds(), 3),
+        "tallies": [_plain(tally) for tally in agent.ledger.tallies(source.name, span)],
+        "unmapped": unmapped,
+        "strangers": dict(health.strangers),
+        "problems": agent.sources.problems(source.name),
+        "query_seconds": {measure: round(seconds, 3) for measure, seconds in health.seconds.items()},
+    }
+
+
+def status(settings: Settings, directory: Path) -> dict[str, Any]:
+    """Ledger, sources, last ack, refused tallies, unmapped values, from a copy of the ledger in `directory`.
+
+    Raises ConfigError when there is no ledger yet.
+    """
+    ledger_file = settings.data_dir / LEDGER
+    if not ledger_file.exists():
+        raise ConfigError(f"{ledger_file}: chưa có sổ; agent chưa chạy lần nào")
+    disk = _copy(ledger_file, directory / LEDGER)
+    ledger, sources, today = Ledger(disk), Sources(disk), local_day(now())
+    waiting, parked = ledger.size()
+    report = {
+        "waiting": waiting,
+        "parked": parked,
+        **{name: disk.state(name) for name in ("last_ack", "store_id", "nightly_at")},
+        "differing": json.loads(disk.state("differing") or "{}"),
+        "damaged_ledgers": sorted(str(file) for file in settings.data_dir.glob(f"{LEDGER}.damaged-*")),
+        "sources": [_source_status(ledger, sources, source) for source in settings.sources],
+        "refused": [
+            {**one.key._asdict(), "day": str(one.key.day), "code": one.code, "reason": one.reason}
+            for one in ledger.parked()
+        ],
+        "unmapped": {source.name: sources.unmapped(source.name, today) for source in settings.sources},
+    }
+    disk.close()
+    return report
+
+
+def _source_status(ledger: Ledger, sources: Sources, source: Source) -> dict[str, Any]:
+    health = sources.health(source.name)
+    return {
+        "name": source.name,
+        "kind": source.config.kind,
+        "ok": health.ok,
+        "read_at": health.read_at and health.read_at.isoformat(),
+        "since": health.since and health.since.isoformat(),
+        "error": health.error,
+        "failed": dict(health.failed),
+        "strangers": dict(health.strangers),
+        "problems": sources.problems(source.name),
+        "newest_day": {place: str(day) for place, day in ledger.newest_days(source.name).items()},
+    }
+
+
+def _plain(tally: Tally) -> dict[str, Any]:
+    return {
+        "facility": tally.key.facility,
+        "measure": tally.key.measure,
+        "day": str(tally.key.day),
+        "counts": dict(tally.counts),
+    }
+
+
+def _copy(ledger: Path, target: Path) -> Disk:
+    """A copy to work on, also while the service writes to the original."""
+    if ledger.exists():
+        try:
+            with (
+                closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as original,
+                closing(sqlite3.connect(target)) as copy,
+            ):
+                original.backup(copy)
+        except sqlite3.Error:
+            target.unlink(missing_ok=True)  # a damaged ledger: check reads the sources all the same
+    return Disk(target, now())

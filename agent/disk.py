@@ -1,0 +1,192 @@
+"""The agent's one file on disk (SQLite): schema, transactions, and what happens when it is damaged or the disk is full.
+
+WAL with `synchronous=FULL`: what was committed survives a power cut (SQLite: "PRAGMA synchronous").
+"""
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from contract.days import now
+from contract.errors import StorageError
+
+log = logging.getLogger(__name__)
+_SCHEMA = """
+CREATE TABLE tally (
+  source TEXT NOT NULL, facility TEXT NOT NULL, measure TEXT NOT NULL, day TEXT NOT NULL,
+  counts TEXT NOT NULL,            -- JSON, keys sorted, zeros left out
+  revision INTEGER NOT NULL,
+  acked INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER,                  -- the collector holds other counts at this revision: read the day again
+  parked TEXT, reason TEXT,        -- refused with this code, or put aside
+  PRIMARY KEY (source, facility, measure, day)
+) WITHOUT ROWID;
+CREATE INDEX tally_waiting ON tally (day) WHERE revision > acked AND parked IS NULL AND stored IS NULL;
+CREATE INDEX tally_unsettled ON tally (source) WHERE stored IS NOT NULL;
+CREATE TABLE progress (
+  source TEXT NOT NULL, measure TEXT NOT NULL, last_good_day TEXT NOT NULL, PRIMARY KEY (source, measure)
+) WITHOUT ROWID;
+CREATE TABLE source (
+  name TEXT PRIMARY KEY, identity TEXT, first_day TEXT,
+  ok INTEGER, read_at TEXT, since TEXT, error TEXT,
+  failed TEXT NOT NULL DEFAULT '{}', strangers TEXT NOT NULL DEFAULT '{}', seconds TEXT NOT NULL DEFAULT '{}'
+) WITHOUT ROWID;
+CREATE TABLE unmapped (
+  source TEXT NOT NULL, facility TEXT NOT NULL, measure TEXT NOT NULL, day TEXT NOT NULL, value TEXT NOT NULL,
+  cases INTEGER NOT NULL, PRIMARY KEY (source, measure, day, facility, value)
+) WITHOUT ROWID;
+CREATE TABLE file (
+  source TEXT NOT NULL, path BLOB NOT NULL, identity TEXT NOT NULL, problem TEXT, away INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (source, path)
+) WITHOUT ROWID;
+CREATE TABLE entry (
+  source TEXT NOT NULL, path BLOB NOT NULL, measure TEXT NOT NULL, "case" BLOB NOT NULL, rank TEXT NOT NULL,
+  category TEXT, facility TEXT, day TEXT
+);
+CREATE INDEX entry_case ON entry (source, measure, "case");
+CREATE INDEX entry_path ON entry (source, path);
+CREATE INDEX entry_day ON entry (source, measure, day);
+CREATE TABLE touched (
+  source TEXT NOT NULL, measure TEXT NOT NULL, facility TEXT NOT NULL, day TEXT NOT NULL,
+  PRIMARY KEY (source, measure, facility, day)
+) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_VERSION = 1
+# What says that the file itself is damaged, not that something is busy or full.
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class _DamagedError(Exception):
+    """The file holds what SQLite cannot read."""
+
+
+class Disk:
+    """The open file. All access goes through `transaction`, one at a time, from any thread."""
+
+    def __init__(self, path: Path, moment: datetime) -> None:
+        """Open `path`, or start a fresh one where it is missing or damaged (a damaged one is moved aside).
+
+        Raises StorageError when the directory cannot be written.
+        """
+        self.path = path
+        self.quarantined: Path | None = None
+        """Where a damaged file was put aside."""
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                self._connection = self._open()
+            except (sqlite3.DatabaseError, _DamagedError) as error:
+                if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                    raise
+                self.quarantined = self._move_aside(moment)
+                self._connection = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"không mở được sổ của agent ({path}): {_why(error)}") from None
+
+    def _open(self) -> sqlite3.Connection:
+        existed = self.path.exists()
+        self.path.touch(mode=0o600)
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if existed and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise _DamagedError
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO state VALUES ('hide_key', ?)", (secrets.token_hex(32),))
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute("COMMIT")
+            if version > _VERSION:
+                raise StorageError("sổ này do một phiên bản nhipso-agent mới hơn ghi; hãy cài lại phiên bản đó")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _move_aside(self, moment: datetime) -> Path:
+        """Keep the damaged file for whoever wants to look; the source and the collector hold its content."""
+        target = self.path.with_name(f"{self.path.name}.damaged-{moment:%Y%m%d-%H%M%S}")
+        self.path.replace(target)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        return target
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is on disk afterwards, or nothing is; one inside another is part of it.
+
+        Raises StorageError.
+        """
+        with self._lock:
+            connection = self._connection
+            if connection.in_transaction:
+                yield connection
+                return
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if _is_damage(error):
+                    self._start_afresh()
+                raise StorageError(f"không ghi được vào sổ của agent: {_why(error)}") from None
+
+    def _start_afresh(self) -> None:
+        """Damaged while in use: go on with an empty file; the source and the collector hold its content."""
+        self._connection.close()
+        try:
+            self.quarantined = self._move_aside(now())
+            self._connection = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"không mở được sổ mới của agent: {_why(error)}") from None
+        log.error("sổ của agent bị hỏng, đã cất tại %s; đọc lại nguồn từ đầu", self.quarantined)
+
+    def state(self, name: str) -> str | None:
+        """A remembered text."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set_state(self, name: str, value: str) -> None:
+        """Remember a text."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED)
+
+
+def _why(error: Exception) -> str:
+    """Our own words; SQLite's text could quote what was being written."""
+    name = str(getattr(error, "sqlite_errorname", type(error).__name__))
+    if name.startswith("SQLITE_FULL"):
+        return "đĩa đầy, hãy giải phóng dung lượng"
+    if name.startswith(("SQLITE_READONLY", "PermissionError", "SQLITE_CANTOPEN")):
+        return "không có quyền ghi vào thư mục dữ liệu"
+    if name.startswith(_DAMAGED):
+        return "tệp bị hỏng"
+    return f"lỗi đĩa ({name})"

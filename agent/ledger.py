@@ -1,0 +1,270 @@
+"""The ledger: what was counted, at which revision, and what the collector has said it keeps.
+
+A row waits to be sent while revision > acked, unless it is parked (refused, or put aside) or unsettled (the
+collector holds other counts at `stored`, so its day has to be read again first).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from agent.disk import Disk
+from contract.adapter import DayCount
+from contract.days import DayRange
+from contract.tally import Ack, Key, MonthDigest, Tally, digest
+
+# Two ways of being parked that are not refusals: an old day that came back empty while the collector holds cases,
+# and a day that cannot be read again while the collector holds other counts.
+VANISHED = "vanished"
+UNREADABLE = "unreadable"
+_ASIDE = (VANISHED, UNREADABLE)
+_WAITING = "revision > acked AND parked IS NULL AND stored IS NULL"
+_WHERE_KEY = "WHERE source = ? AND facility = ? AND measure = ? AND day = ?"
+KEEP_DAYS = 400
+
+
+class Parked(NamedTuple):
+    """A tally that is not sent, and why."""
+
+    key: Key
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a read is taken: `{}` for a day before `vanish_before` does not replace what the collector holds."""
+
+    vanish_before: date
+    accept_empty: bool = False
+
+
+class Ledger:
+    """Tallies of this agent, on its disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def record(self, source: str, counts: Iterable[DayCount], rule: Rule) -> int:
+        """Take what was read, in one transaction; only what changed gets a new revision. Returns how many did."""
+        with self._disk.transaction() as connection:
+            return record(connection, source, counts, rule)
+
+    def waiting(self, limit: int) -> list[Tally]:
+        """Tallies to send, today's first, then backwards."""
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                "SELECT source, facility, measure, day, revision, counts FROM tally INDEXED BY tally_waiting"
+                f" WHERE {_WAITING} ORDER BY day DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [
+            Tally(Key(facility, source, measure, date.fromisoformat(day)), revision, json.loads(counts))
+            for source, facility, measure, day, revision, counts in rows
+        ]
+
+    def tallies(self, source: str, days: DayRange) -> list[Tally]:
+        """All that is held of `source` for `days`."""
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                "SELECT facility, measure, day, revision, counts FROM tally WHERE source = ? AND day BETWEEN ? AND ?"
+                " ORDER BY day, facility, measure",
+                (source, str(days.first), str(days.last)),
+            ).fetchall()
+        return [
+            Tally(Key(facility, source, measure, date.fromisoformat(day)), revision, json.loads(counts))
+            for facility, measure, day, revision, counts in rows
+        ]
+
+    def size(self) -> tuple[int, int]:
+        """(how many tallies wait, how many are parked)."""
+        with self._disk.transaction() as connection:
+            waiting = connection.execute(f"SELECT COUNT(*) FROM tally WHERE {_WAITING}").fetchone()[0]
+            parked = connection.execute("SELECT COUNT(*) FROM tally WHERE parked IS NOT NULL").fetchone()[0]
+        return waiting, parked
+
+    def settle(self, sent: Sequence[Tally], ack: Ack) -> None:
+        """Take the collector's verdicts on `sent`.
+
+        An ack marks the revision that was sent: a row that has changed meanwhile goes on waiting.
+        """
+        stale = {one.index: one.revision for one in ack.stale}
+        refused = {one.index: one for one in ack.refused}
+        with self._disk.transaction() as connection:
+            for index, tally in enumerate(sent):
+                if index in stale:
+                    self._unsettle(connection, tally, stale[index])
+                elif index in refused:
+                    self._park(connection, tally, refused[index].code, refused[index].reason)
+                else:
+                    connection.execute(
+                        f"UPDATE tally SET acked = MAX(acked, ?) {_WHERE_KEY}", (tally.revision, *_row(tally.key))
+                    )
+
+    def _unsettle(self, connection: sqlite3.Connection, tally: Tally, stored: int) -> None:
+        # Already above what is stored: the row changed since it was sent and will win by itself.
+        connection.execute(
+            f"UPDATE tally SET stored = ? {_WHERE_KEY} AND revision <= ?", (stored, *_row(tally.key), stored)
+        )
+
+    def _park(self, connection: sqlite3.Connection, tally: Tally, code: str, reason: str) -> None:
+        connection.execute(
+            f"UPDATE tally SET parked = ?, reason = ? {_WHERE_KEY} AND revision = ?",
+            (code, reason[:500], *_row(tally.key), tally.revision),
+        )
+
+    def unsettled(self, source: str) -> list[Key]:
+        """Keys whose day must be read again before anything more is said of them."""
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                "SELECT facility, source, measure, day FROM tally INDEXED BY tally_unsettled"
+                " WHERE source = ? AND stored IS NOT NULL AND parked IS NULL ORDER BY day",
+                (source,),
+            ).fetchall()
+        return [Key(facility, name, measure, date.fromisoformat(day)) for facility, name, measure, day in rows]
+
+    def give_up(self, keys: Iterable[Key]) -> None:
+        """These days cannot be read again: the collector's counts stand, and the rows take its revision."""
+        with self._disk.transaction() as connection:
+            connection.executemany(
+                "UPDATE tally SET revision = stored, acked = stored, parked = ?, reason = NULL"
+                f" {_WHERE_KEY} AND stored IS NOT NULL",
+                [(UNREADABLE, *_row(key)) for key in keys],
+            )
+
+    def retry_refused(self) -> None:
+        """Offer again what was refused: the catalogue or the registry may have changed."""
+        with self._disk.transaction() as connection:
+            connection.execute("UPDATE tally SET parked = NULL, reason = NULL WHERE parked NOT IN (?, ?)", _ASIDE)
+
+    def offer_all(self) -> None:
+        """The collector's store is another one (a restore): nothing counts as delivered."""
+        with self._disk.transaction() as connection:
+            connection.execute("UPDATE tally SET acked = 0 WHERE parked IS NULL OR parked NOT IN (?, ?)", _ASIDE)
+
+    def offer_months(self, months: Iterable[tuple[str, str, str, str]]) -> None:
+        """Send these months (source, facility, measure, `2026-11`) again."""
+        with self._disk.transaction() as connection:
+            connection.executemany(
+                "UPDATE tally SET acked = 0 WHERE source = ? AND facility = ? AND measure = ?"
+                " AND substr(day, 1, 7) = ? AND parked IS NULL",
+                list(months),
+            )
+
+    def parked(self) -> list[Parked]:
+        """What is not sent, and why."""
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                "SELECT facility, source, measure, day, parked, COALESCE(reason, '') FROM tally"
+                " WHERE parked IS NOT NULL ORDER BY day DESC"
+            ).fetchall()
+        return [Parked(Key(f, s, m, date.fromisoformat(day)), code, why) for f, s, m, day, code, why in rows]
+
+    def holds_cases(self, source: str, measure: str, days: DayRange) -> bool:
+        """Whether any day in `days` is known to have a case."""
+        with self._disk.transaction() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM tally WHERE source = ? AND measure = ? AND day BETWEEN ? AND ? AND counts <> '{}'",
+                (source, measure, str(days.first), str(days.last)),
+            ).fetchone()
+        return row is not None
+
+    def newest_days(self, source: str) -> dict[str, date]:
+        """The newest day that has a case, by facility."""
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                "SELECT facility, MAX(day) FROM tally WHERE source = ? AND counts <> '{}' GROUP BY facility", (source,)
+            ).fetchall()
+        return {facility: date.fromisoformat(day) for facility, day in rows}
+
+    def holds(self, source: str, keys: Iterable[tuple[str, str, date]]) -> set[tuple[str, str, date]]:
+        """Those of `keys` (measure, facility, day) that have a row."""
+        with self._disk.transaction() as connection:
+            return {
+                (measure, facility, day)
+                for measure, facility, day in keys
+                if connection.execute(
+                    f"SELECT 1 FROM tally {_WHERE_KEY}", (source, facility, measure, str(day))
+                ).fetchone()
+            }
+
+    def first_day(self, source: str) -> date | None:
+        """The oldest day held of `source`."""
+        with self._disk.transaction() as connection:
+            day = connection.execute("SELECT MIN(day) FROM tally WHERE source = ?", (source,)).fetchone()[0]
+        return date.fromisoformat(day) if day else None
+
+    def digests(self, source: str) -> list[MonthDigest]:
+        """One for each (facility, measure, month) held, without months in which something is unsettled or aside."""
+        days: dict[tuple[str, str, str], list[tuple[date, Mapping[str, int]]]] = {}
+        open_months: set[tuple[str, str, str]] = set()
+        with self._disk.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT facility, measure, day, counts, ({_WAITING}) OR stored IS NOT NULL OR parked IS NOT NULL"
+                " FROM tally WHERE source = ?",
+                (source,),
+            )
+            for facility, measure, day, counts, is_open in rows:
+                month = (facility, measure, day[:7])
+                days.setdefault(month, []).append((date.fromisoformat(day), json.loads(counts)))
+                if is_open:
+                    open_months.add(month)
+        return [
+            MonthDigest(facility=facility, source=source, measure=measure, month=month, digest=digest(content))
+            for (facility, measure, month), content in sorted(days.items())
+            if (facility, measure, month) not in open_months
+        ]
+
+    def prune(self, today: date) -> None:
+        """Forget delivered rows older than 400 days; what was never acked is never dropped."""
+        with self._disk.transaction() as connection:
+            connection.execute(
+                "DELETE FROM tally WHERE day < ? AND revision <= acked", (str(today - timedelta(days=KEEP_DAYS)),)
+            )
+
+
+def record(connection: sqlite3.Connection, source: str, counts: Iterable[DayCount], rule: Rule) -> int:
+    """`Ledger.record` inside a transaction that holds more."""
+    changed = 0
+    for one in counts:
+        filled = json.dumps({code: n for code, n in sorted(one.counts.items()) if n}, separators=(",", ":"))
+        key = (source, one.facility, one.measure, str(one.day))
+        row = connection.execute(f"SELECT counts, revision, stored, parked FROM tally {_WHERE_KEY}", key).fetchone()
+        if row is None:
+            connection.execute(
+                "INSERT INTO tally (source, facility, measure, day, counts, revision) VALUES (?, ?, ?, ?, ?, 1)",
+                (*key, filled),
+            )
+        elif not _changes(connection, key, one.day, filled, row, rule):
+            continue
+        changed += 1
+    return changed
+
+
+def _changes(
+    connection: sqlite3.Connection,
+    key: tuple[str, str, str, str],
+    day: date,
+    filled: str,
+    row: tuple[str, int, int | None, str | None],
+    rule: Rule,
+) -> bool:
+    counts, revision, stored, parked = row
+    if stored is None and filled == (counts if parked != UNREADABLE else "{}"):
+        return False
+    if stored is not None and filled == "{}" and day < rule.vanish_before and not rule.accept_empty:
+        # An old day that this source no longer knows: the collector's counts are the better witness.
+        connection.execute(f"UPDATE tally SET parked = ? {_WHERE_KEY}", (VANISHED, *key))
+        return False
+    connection.execute(
+        f"UPDATE tally SET counts = ?, revision = ?, stored = NULL, parked = NULL, reason = NULL {_WHERE_KEY}",
+        (filled, max(revision, stored or 0) + 1, *key),
+    )
+    return True
+
+
+def _row(key: Key) -> tuple[str, str, str, str]:
+    return key.source, key.facility, key.measure, str(key.day)

@@ -1,0 +1,136 @@
+"""The agent's only door to httpx: how it speaks with the collector (contract: "Push API")."""
+
+import gzip
+import random
+import ssl
+from collections.abc import Callable
+from datetime import date
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from agent.settings import Settings
+from contract import __version__, catalogue
+from contract.catalogue import Catalogue
+from contract.errors import CollectorDeniedError, CollectorUnavailableError, ConfigError
+from contract.tally import Ack, MonthDigest
+
+_TIMEOUT = httpx.Timeout(60, connect=10)
+# More than any true answer: a digest of ten years of 600 facilities is smaller.
+_MAX_ANSWER = 64 * 1024 * 1024
+_Answer = TypeVar("_Answer")
+
+
+class Enrolment(BaseModel):
+    """The answer to a one-time code."""
+
+    agent: str
+    token: str
+    facilities: list[str]
+
+
+class TooMuchError(CollectorDeniedError):
+    """The body was over a limit on the way: send less at once."""
+
+
+class Link:
+    """A connection to one collector; the token is read anew for each use of `Link`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ConfigError when a certificate file cannot be used."""
+        self._token_file = settings.token_file
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file and str(settings.ca_file))
+            if settings.client_cert_file:
+                key = settings.client_key_file
+                context.load_cert_chain(str(settings.client_cert_file), key and str(key))
+            self._client = httpx.Client(
+                base_url=settings.collector,
+                verify=context,
+                proxy=settings.proxy,
+                timeout=_TIMEOUT,
+                headers={"User-Agent": f"nhipso-agent/{__version__}"},
+            )
+        except (OSError, ssl.SSLError, ValueError):
+            raise ConfigError(
+                f"{settings.file}: [agent]: ca_file, client_cert_file, client_key_file hoặc proxy không dùng được"
+            ) from None
+
+    def enrol(self, code: str) -> Enrolment:
+        """Trade a one-time code for a token. Raises PushError."""
+        return self._call("POST", "/api/v1/enrolments", Enrolment.model_validate_json, json={"code": code})
+
+    def push(self, body: bytes) -> Ack:
+        """Send one batch (JSON). Raises TooMuchError, PushError; after an error it may or may not be stored."""
+        headers = {**self._bearer(), "Content-Type": "application/json", "Content-Encoding": "gzip"}
+        content = gzip.compress(body, compresslevel=6, mtime=0)
+        return self._call("POST", "/api/v1/tallies", Ack.model_validate_json, content=content, headers=headers)
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the collector uses. Raises PushError."""
+        tables = TypeAdapter(dict[str, Any]).validate_json
+        return self._call(
+            "GET", "/api/v1/catalogue", lambda text: catalogue.parse(tables(text), "catalogue"), headers=self._bearer()
+        )
+
+    def digests(self, first: date, last: date) -> list[MonthDigest]:
+        """What the collector holds for this agent between two days, a digest a month. Raises PushError."""
+        months = TypeAdapter(dict[str, list[MonthDigest]])
+        return self._call(
+            "GET",
+            "/api/v1/digests",
+            lambda text: months.validate_json(text)["months"],
+            params={"from": str(first), "to": str(last)},
+            headers=self._bearer(),
+        )
+
+    def close(self) -> None:
+        """End all connections."""
+        self._client.close()
+
+    def _bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {read_token(self._token_file)}"}
+
+    def _call(self, method: str, path: str, parse: Callable[[bytes], _Answer], **arguments: Any) -> _Answer:
+        try:
+            with self._client.stream(method, path, **arguments) as response:
+                content = b""
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > _MAX_ANSWER:
+                        raise CollectorUnavailableError("máy chủ Sở trả lời quá dài")
+        except httpx.HTTPError as error:
+            raise CollectorUnavailableError(f"không tới được máy chủ Sở ({type(error).__name__})") from None
+        _raise_for(response)
+        try:
+            return parse(content)
+        except (ValidationError, ConfigError, KeyError):
+            raise CollectorUnavailableError("câu trả lời của máy chủ Sở không đúng dạng (proxy chen vào?)") from None
+
+
+def read_token(file: Any) -> str:
+    """The token. Raises CollectorDeniedError when this agent has not been enrolled."""
+    try:
+        return str(file.read_text("ascii").strip())
+    except (OSError, UnicodeDecodeError):
+        raise CollectorDeniedError(f"chưa có mã truy cập trong {file}: chạy nhipso-agent enrol") from None
+
+
+def _raise_for(response: httpx.Response) -> None:
+    status = response.status_code
+    if status in (200, 201):
+        return
+    if status in (401, 403):
+        raise CollectorDeniedError("máy chủ Sở từ chối mã truy cập của agent này: xin mã ghi danh mới rồi chạy enrol")
+    if status == 413:
+        raise TooMuchError("máy chủ Sở từ chối gói quá lớn")
+    if status in (408, 425, 429) or status >= 500 or 300 <= status < 400:
+        raise CollectorUnavailableError(f"máy chủ Sở chưa nhận (HTTP {status})", _retry_after(response))
+    raise CollectorDeniedError(f"máy chủ Sở không hiểu yêu cầu (HTTP {status}): nhipso-agent quá cũ hoặc sai địa chỉ?")
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    # A little later than asked, each agent by another amount, so that they do not come back all at once.
+    return min(float(text), 3600.0) * random.uniform(1, 1.5) if text.isdecimal() else None  # noqa: S311

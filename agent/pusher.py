@@ -1,0 +1,188 @@
+"""Brings what waits in the ledger to the collector, and takes its verdicts."""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.disk import Disk
+from agent.ledger import Ledger
+from agent.link import Link, TooMuchError, read_token
+from agent.reader import Description
+from agent.settings import Settings, Source
+from agent.sources import Sources
+from contract import __version__, catalogue
+from contract.catalogue import Catalogue
+from contract.days import local_day, now
+from contract.errors import ConfigError
+from contract.tally import MAX_BYTES, Ack, AgentReport, Push, SourceReport, Tally
+
+BATCH = 1_000
+log = logging.getLogger(__name__)
+
+
+class Pusher:
+    """Speaks with the collector for the whole agent, one call at a time."""
+
+    def __init__(self, settings: Settings, disk: Disk, link: Link) -> None:
+        self._settings = settings
+        self._disk = disk
+        self._ledger = Ledger(disk)
+        self._sources = Sources(disk)
+        self._link = link
+        self._lock = threading.Lock()
+        self._batch = BATCH
+
+    def push(self, kinds: Mapping[str, Description]) -> None:
+        """Send the state of all sources and everything that waits. Raises PushError, StorageError.
+
+        May be repeated at any time: what was stored before is simply accepted again.
+        """
+        before: list[Tally] | None = None
+        with self._lock:
+            while (sent := self._ledger.waiting(self._batch)) != before or before is None:
+                try:
+                    ack = self._link.push(self._body(kinds, sent))
+                except TooMuchError:
+                    if len(sent) <= 1:
+                        raise
+                    self._batch = max(1, len(sent) // 2)
+                    continue
+                self._ledger.settle(sent, ack)
+                self._note(ack)
+                for one in ack.refused:
+                    log.warning("máy chủ Sở không nhận %s: %s (%s)", _name(sent, one.index), one.reason, one.code)
+                # A collector that leaves the same tallies waiting must not be asked without end.
+                before = sent
+                if not self._ledger.size()[0]:
+                    return
+
+    def _body(self, kinds: Mapping[str, Description], sent: list[Tally]) -> bytes:
+        """The batch as JSON; `sent` is cut to what fits."""
+        waiting, parked = self._ledger.size()
+        today = local_day(now())
+        agent = AgentReport(
+            id=agent_id(self._settings.token_file),
+            version=__version__,
+            sent_at=now(),
+            waiting=waiting,
+            parked=parked,
+        )
+        sources = [self._report(source, kinds[source.name], today) for source in self._settings.sources]
+        head = Push(agent=agent, sources=sources, tallies=[]).model_dump(mode="json", by_alias=True)
+        room = MAX_BYTES - len(json.dumps(head, ensure_ascii=False).encode()) - 1024
+        rows: list[dict[str, Any]] = []
+        for tally in sent:
+            row = {**tally.key._asdict(), "day": str(tally.key.day), "revision": tally.revision, "counts": tally.counts}
+            room -= len(json.dumps(row)) + 2
+            if room < 0:
+                break
+            rows.append(row)
+        del sent[len(rows) :]
+        return json.dumps({**head, "tallies": rows}, ensure_ascii=False).encode()
+
+    def _report(self, source: Source, kind: Description, today: date) -> SourceReport:
+        health = self._sources.health(source.name)
+        unmapped = self._sources.unmapped(source.name, today)
+        return SourceReport(
+            name=source.name,
+            kind=source.config.kind,
+            role=source.role,
+            part=source.part,
+            from_=source.first_day,
+            facilities=list(source.config.serves),
+            measures=list(kind.measures),
+            ok=health.ok,
+            read_at=health.read_at,
+            newest_day=self._ledger.newest_days(source.name),
+            since=health.since,
+            error=health.error,
+            failed=sorted(health.failed),
+            unmapped=self._sources.unmapped_to_tell(source.name, today),
+            unmapped_cases={
+                facility: {measure: sum(values.values()) for measure, values in measures.items()}
+                for facility, measures in unmapped.items()
+            },
+        )
+
+    def _note(self, ack: Ack) -> None:
+        """Follow a store or a catalogue that is another than before."""
+        before = self._disk.state("store_id")
+        if before != ack.store_id:
+            if before is not None:
+                log.warning("kho của máy chủ Sở đã được phục hồi: gửi lại toàn bộ sổ")
+                self._ledger.offer_all()
+                self._ledger.retry_refused()
+            self._disk.set_state("store_id", ack.store_id)
+        self._disk.set_state("last_ack", now().isoformat())
+        if ack.catalogue != known_catalogue(self._settings).digest:
+            self._fetch_catalogue()
+
+    def _fetch_catalogue(self) -> None:
+        fetched = self._link.catalogue()
+        target = _catalogue_file(self._settings)
+        fresh = target.with_suffix(".new")
+        fresh.write_text(fetched.model_dump_json(), "utf-8")
+        fresh.replace(target)
+        self._ledger.retry_refused()
+        log.info("đã nhận danh mục mới từ máy chủ Sở")
+
+    def reconcile(self, today: date) -> None:
+        """Compare digests month by month and offer again what differs; two nights in a row are reported."""
+        self._ledger.retry_refused()
+        nights: dict[str, int] = json.loads(self._disk.state("differing") or "{}")
+        still: dict[str, int] = {}
+        for source in self._settings.sources:
+            first = self._ledger.first_day(source.name)
+            if first is None:
+                continue
+            theirs = {
+                (one.facility, one.measure, one.month): one.digest
+                for one in self._link.digests(first, today)
+                if one.source == source.name
+            }
+            differing = [
+                one
+                for one in self._ledger.digests(source.name)
+                if theirs.get((one.facility, one.measure, one.month)) != one.digest
+            ]
+            self._ledger.offer_months((one.source, one.facility, one.measure, one.month) for one in differing)
+            for one in differing:
+                name = f"{one.facility} {one.source} {one.measure} {one.month}"
+                still[name] = nights.get(name, 0) + 1
+                if still[name] >= 2:
+                    log.warning("số liệu lệch với máy chủ Sở %d đêm liền: %s", still[name], name)
+        self._disk.set_state("differing", json.dumps(still))
+
+
+def agent_id(token_file: Path) -> str:
+    """The id that the collector gave this agent: the part of the token before its first dot."""
+    return read_token(token_file).partition(".")[0]
+
+
+def known_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue last fetched from the collector, else the one that was installed."""
+    file = _catalogue_file(settings)
+    try:
+        return Catalogue.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return catalogue.load()
+    except (OSError, ValidationError, ConfigError):
+        file.unlink(missing_ok=True)  # half a file: it is fetched again with the next ack
+        return catalogue.load()
+
+
+def _catalogue_file(settings: Settings) -> Path:
+    return settings.data_dir / "catalogue.json"
+
+
+def _name(sent: Sequence[Tally], position: int) -> str:
+    if position >= len(sent):
+        return "?"
+    key = sent[position].key
+    return f"{key.facility} {key.source} {key.measure} {key.day}"

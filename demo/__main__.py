@@ -1,0 +1,131 @@
+"""`python -m demo`: a province in a box, with its collector and its agents, fed until Ctrl-C."""
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+import httpx
+from rich.console import Console
+
+from contract.days import now
+from demo.children import ChildDiedError, Children
+from demo.compare import Difference, differences, lines
+from demo.province import Province
+from demo.running import Running, free_port
+from demo.screen import Screen
+from demo.truth import Truth
+
+_TAIL_SECONDS = 15
+_MIN_STEPS = 5
+_SETTLE_SECONDS = 60
+_MOST_SHOWN = 40
+
+
+@click.command()
+@click.option("--seconds", type=click.IntRange(min=1), help="Tự kết thúc sau chừng ấy giây và so với sự thật.")
+@click.option("--directory", type=click.Path(path_type=Path), help="Thư mục trống để đặt tỉnh mẫu; mặc định: tạm.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Cổng của collector; mặc định 8080 hoặc một cổng trống.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Hạt giống của tỉnh mẫu.")
+def main(seconds: int | None, directory: Path | None, port: int | None, seed: int) -> None:
+    """Một tỉnh trong hộp: năm cơ sở, các hệ thống nguồn sống, agent và collector, sự thật biết trước."""
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, _interrupt)
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="nhipso-demo-") as temporary:
+        home = directory or Path(temporary)
+        home.mkdir(parents=True, exist_ok=True)
+        if any(home.iterdir()):
+            raise click.UsageError(f"thư mục {home} không trống")
+        try:
+            sys.exit(_demo(console, home, port, seed, seconds))
+        except ChildDiedError as error:
+            console.print(str(error), markup=False, highlight=False)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            console.print("Đã dừng.")
+
+
+def _demo(console: Console, home: Path, port: int | None, seed: int, seconds: int | None) -> int:
+    ends = time.monotonic() + seconds if seconds else None
+    port = port or free_port(8080)
+    console.print("Đang dựng tỉnh mẫu …")
+    province = Province(home, now(), seed=seed, collector=f"http://127.0.0.1:{port}")
+    try:
+        with Children(home / "logs") as children:
+            running = Running(province, children, port)
+            try:
+                _say_where(console, running.address, home)
+                with Screen(console) as screen:
+                    _feed(province, running, children, screen, ends)
+                    left = _settle(province, running, children, screen)
+            finally:
+                running.close()
+    finally:
+        province.close()
+    return _verdict(console, left)
+
+
+def _say_where(console: Console, address: str, home: Path) -> None:
+    for what, where in (
+        ("Cổng thông tin", f"{address}/"),
+        ("Số liệu cho Prometheus", f"{address}/metrics"),
+        ("Tệp", home),
+    ):
+        console.print(f"  {what}: {where}", highlight=False, soft_wrap=True)
+
+
+def _feed(province: Province, running: Running, children: Children, screen: Screen, ends: float | None) -> None:
+    """Let the province live, a step a second; for ever when `ends` is None."""
+    steps = 0
+    while ends is None or steps < _MIN_STEPS or time.monotonic() < ends - _TAIL_SECONDS:
+        began = time.monotonic()
+        province.step(now())
+        steps += 1
+        children.check()
+        _compare(province, running, screen, f"Đang chạy, {steps} bước" + ("" if ends else ", Ctrl-C để dừng"))
+        time.sleep(max(0.0, began + 1 - time.monotonic()))
+
+
+def _settle(province: Province, running: Running, children: Children, screen: Screen) -> list[Difference]:
+    """Wait until everything has arrived, and give what has not when patience ends."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while (
+        left := _compare(province, running, screen, "Đã ngừng ghi, chờ số liệu đến")
+    ) and time.monotonic() < deadline:
+        children.check()
+        time.sleep(0.5)
+    return left
+
+
+def _compare(province: Province, running: Running, screen: Screen, note: str) -> list[Difference]:
+    days = province.days(now())
+    truth = province.truth(days)
+    try:
+        arrived: Truth = running.arrived(days)
+    except httpx.HTTPError as error:
+        note, arrived = f"{note} (collector chưa trả lời: {type(error).__name__})", {}
+    screen.show(list(lines(truth, arrived, days)), note)
+    return differences(truth, arrived, days)
+
+
+def _verdict(console: Console, left: list[Difference]) -> int:
+    if not left:
+        console.print("[green]Số liệu đã đến khớp hoàn toàn với sự thật.[/]")
+        return 0
+    console.print(f"[red]{len(left)} chỗ chưa khớp (sự thật ≠ đã đến):[/]")
+    for one in left[:_MOST_SHOWN]:
+        console.print(f"  {one}", markup=False, highlight=False, soft_wrap=True)
+    return 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A living hospital, or several branches of one, on HisPro."""
