@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,9 +22,9 @@ from contract.adapter import Entry, FileSeen, Memory, Reading, SourceConfig
 from contract.days import LOCAL
 from contract.errors import ConfigError, SourceDeniedError, SourceError, SourceUnavailableError
 
-ReadFile = Callable[[Path, int], tuple[Iterable[Entry], str | None]]
-"""Given a path and its modification time (ns since 1970), all that the file says, and our own sentence on what of it
-could not be read. May raise OSError, and SourceChangedError for a file that is unreadable as a whole."""
+ReadFile = Callable[[BinaryIO, int], tuple[Iterable[Entry], str | None]]
+"""Given an open, unbuffered file (its `name` is the path) and its modification time (ns since 1970): all that it says,
+and our own sentence on what of it could not be read. Raises SourceChangedError for a file unreadable as a whole."""
 
 STEP_FILES = 500
 STEP_SECONDS = 2.0
@@ -35,6 +36,7 @@ LARGEST_BYTES = 512 * 1024 * 1024
 
 # Begins the identity of what could not be opened: never equal to a file's, so it is tried again at every poll.
 _CLOSED = "?"
+_NOT_OPENED = "một tệp không mở được: tài khoản chạy nhipso-agent cần quyền đọc, hoặc ổ đĩa có lỗi"
 _SHARING_VIOLATIONS = (32, 33)
 
 
@@ -122,7 +124,7 @@ class Folder:
             if before != identity:
                 if stat.st_size > LARGE_BYTES:
                     yield scan.hand_over()
-                if file := self._file(path, FileSeen(hidden, identity, ()), before, read_file):
+                if file := self._file(path, hidden, identity, before, read_file):
                     scan.reading.files.append(file)
             if scan.is_full():
                 yield scan.hand_over()
@@ -154,7 +156,7 @@ class Folder:
         while waiting:
             folder = waiting.pop()
             try:
-                stat = os.stat(folder)  # noqa: PTH116 (a Path object per file is what makes a scan slow)
+                stat = os.stat(folder)  # noqa: PTH116 (as fast as it can be: there may be many)
                 # Windows junctions are no links to Python, and may lead back up.
                 if (stat.st_dev, stat.st_ino) in visited and stat.st_ino:
                     continue
@@ -178,34 +180,37 @@ class Folder:
             elif self._matches(entry.name.casefold()) and (stat := _status(entry)):
                 yield entry.path, stat
 
-    def _file(self, path: str, file: FileSeen, before: str | None, read_file: ReadFile) -> FileSeen | None:
+    def _file(
+        self, path: str, hidden: bytes, identity: str, before: str | None, read_file: ReadFile
+    ) -> FileSeen | None:
         """Read one file; None when it should be left for the next poll (young, changing, vanished, locked)."""
         try:
-            stat = os.stat(path)  # noqa: PTH116
-            if abs(time.time_ns() - stat.st_mtime_ns) < SETTLED_NS:
-                return None
-            entries, problem = _said(path, stat, read_file)
-            after = os.stat(path)  # noqa: PTH116
+            with FileIO(path) as stream:
+                stat = os.fstat(stream.fileno())
+                if abs(time.time_ns() - stat.st_mtime_ns) < SETTLED_NS:
+                    return None
+                entries, problem = _said(stream, stat, read_file)
+                after = os.fstat(stream.fileno())
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._unopened(error, file, before)
-        if (stat.st_size, stat.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            if not self._is_closed(error, before):
+                return None
+            return FileSeen(hidden, _CLOSED + identity, (), _NOT_OPENED)
+        if stat.st_size != after.st_size or stat.st_mtime_ns != after.st_mtime_ns:
             return None
-        return file._replace(entries=entries, problem=problem and f"{problem} ({_about(stat)})")
+        return FileSeen(hidden, identity, entries, problem and f"{problem} ({_about(stat)})")
 
-    def _unopened(self, error: OSError, file: FileSeen, before: str | None) -> FileSeen | None:
+    def _is_closed(self, error: OSError, before: str | None) -> bool:
+        """Whether to name a file that did not open; what it said `before` goes on counting until it can be read."""
         if not isinstance(error, PermissionError):
             self.probe()
-        # What a file said before goes on counting until it can be read again.
-        if before is not None or getattr(error, "winerror", None) in _SHARING_VIOLATIONS:
-            return None
-        sentence = "một tệp không mở được: tài khoản chạy nhipso-agent cần quyền đọc, hoặc ổ đĩa có lỗi"
-        return file._replace(identity=_CLOSED + file.identity, problem=sentence)
+        return before is None and getattr(error, "winerror", None) not in _SHARING_VIOLATIONS
 
     def _hide(self, memory: Memory, path: str) -> bytes:
+        name = path[len(os.fspath(self.root)) :]
         # A name on Linux may be bytes that are not UTF-8; Latin-1 keeps each byte apart and is always text.
-        return memory.hide(os.fsencode(path[len(os.fspath(self.root)) :]).decode("latin-1"))
+        return memory.hide(name if name.isascii() else os.fsencode(name).decode("latin-1"))
 
     def _closed_error(self, error: OSError) -> SourceError:
         if isinstance(error, PermissionError):
@@ -217,11 +222,11 @@ class Folder:
         return SourceUnavailableError(f"không đọc được thư mục {self.root}: ổ đĩa hoặc mạng có lỗi")
 
 
-def _said(path: str, stat: os.stat_result, read_file: ReadFile) -> tuple[tuple[Entry, ...], str | None]:
+def _said(stream: BinaryIO, stat: os.stat_result, read_file: ReadFile) -> tuple[tuple[Entry, ...], str | None]:
     if stat.st_size > LARGEST_BYTES:
         return (), f"tệp lớn hơn {LARGEST_BYTES // 1024**2} MB, không đọc"
     try:
-        entries, problem = read_file(Path(path), stat.st_mtime_ns)
+        entries, problem = read_file(stream, stat.st_mtime_ns)
         return tuple(entries), problem
     except SourceError as error:
         return (), str(error)

@@ -1,14 +1,14 @@
 """The adapters' only door to lxml: XML that came from outside, read piece by piece and without trusting it.
 
-Every document reaches the parser as valid UTF-8 that we made, so what is looked for here (a DOCTYPE) is exactly what
-the parser would see. libxml2's own messages quote the document and are never passed on.
+The parser is told that everything is UTF-8 and given nothing else, so what is looked for here before it (a DOCTYPE) is
+exactly what it would see. libxml2's own messages quote the document and are never passed on.
 """
 
 import codecs
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
@@ -16,11 +16,11 @@ from contract.errors import SourceChangedError
 
 Element = etree._Element
 
-# Up to here a document is parsed in one go, which is twice as fast as in chunks; most files are far smaller.
-_WHOLE = 1024 * 1024
-_CHUNK = 256 * 1024
-# What may lie between the ends of two wanted elements. One element costs libxml2 some 250 bytes of memory, so a
-# million tags and attributes stay below the memory the reader may take, whatever the file holds.
+# A document that fits is parsed in one go, at half the cost of feeding a parser. Most invoices do, and a larger buffer
+# would cost more to allocate than such a file to read.
+_CHUNK = 64 * 1024
+# What may lie between the ends of two wanted elements. A tag or attribute costs libxml2 some 150 bytes of memory, so
+# the reader stays small whatever the file holds.
 _MOST_BYTES = 32 * 1024 * 1024
 _MOST_MARKS = 1_000_000
 
@@ -38,7 +38,7 @@ _SAFE: dict[str, Any] = {
 _WHOLE_PARSER = etree.XMLParser(**_SAFE)
 
 _PROLOG = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
-_DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 _UTF16_STARTS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\x00": "utf-16-le", b"\x00<": "utf-16-be"}
 _ONE_BYTE = {"windows-1258": "cp1258", "windows-1252": "cp1252", "iso-8859-1": "latin-1"}
 
@@ -53,15 +53,13 @@ def elements(stream: BinaryIO, *names: str) -> Iterator[Element]:
     entity is ever expanded and nothing is ever fetched), nested deeper than 256, or not divided by `names`.
     """
     tags = ["{*}" + name for name in names]
-    chunks = _utf8(stream)
-    head = next(chunks)
-    _refuse_doctype(head)
-    second = next(chunks, None)
+    data = _filled(stream)
+    codec = _UTF16_STARTS.get(data[:2]) or _declared(data)
     try:
-        if second is None:
-            yield from etree.fromstring(head, _WHOLE_PARSER).iter(*tags)
+        if len(data) < _CHUNK:
+            yield from _whole(data, codec).iter(*tags)
         else:
-            yield from _streamed(chain((head, second), chunks), tags)
+            yield from _streamed(_recoded(chain((data,), _chunks(stream)), codec), tags)
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise SourceChangedError(f"XML hỏng, bị cắt cụt hoặc lồng quá sâu, ở dòng {line}, cột {column}") from None
@@ -72,7 +70,13 @@ def child(element: Element | None, *path: str) -> Element | None:
     for name in path:
         if element is None:
             return None
-        element = next(element.iterchildren("{*}" + name), None)
+        # Wanted children stand near the front; a Python loop finds them before lxml's own matcher is set up.
+        for one in element:
+            if one.tag == name or one.tag.endswith("}" + name):
+                element = one
+                break
+        else:
+            return None
     return element
 
 
@@ -92,51 +96,57 @@ def fields(element: Element | None) -> dict[str, str]:
     return {one.tag.rpartition("}")[2]: (one.text or "").strip() for one in element}
 
 
-def _refuse_doctype(head: bytes) -> None:
-    prolog = _PROLOG.match(head)
-    if head.startswith(b"<!", prolog.end() if prolog else 0):
-        raise SourceChangedError("XML có khai báo DOCTYPE hoặc phần mở đầu quá dài, không đọc vì lý do an toàn")
+def _whole(data: bytes, codec: str) -> Element:
+    if codec == "utf-8":
+        try:
+            return etree.fromstring(_begun(data), _WHOLE_PARSER)
+        except etree.XMLSyntaxError:
+            pass  # perhaps only for bytes that are not UTF-8, which good files need not be searched for
+    return etree.fromstring(_begun(data.decode(codec, "replace").encode()), _WHOLE_PARSER)
 
 
 def _streamed(chunks: Iterator[bytes], tags: list[str]) -> Iterator[Element]:
     parser = etree.XMLPullParser(("end",), tag=tags, **_SAFE)
     size = marks = 0
-    for chunk in chunks:
+    for chunk in chain((_begun(next(chunks)),), chunks):
         parser.feed(chunk)
         size, marks = size + len(chunk), marks + chunk.count(b"<") + chunk.count(b"=")
-        for element in _finished(parser):
+        last = None
+        for last in _ended(parser):
+            yield last
+        if last is not None:
+            _free_before(last)
             size = marks = 0
-            yield element
-        if size > _MOST_BYTES or marks > _MOST_MARKS:
+        elif size > _MOST_BYTES or marks > _MOST_MARKS:
             raise SourceChangedError("một phần của tệp XML quá lớn: có thể không phải loại tệp cần đọc")
     parser.close()
-    yield from _finished(parser)
+    yield from _ended(parser)
 
 
-def _finished(parser: etree.XMLPullParser) -> Iterator[Element]:
-    for _, element in parser.read_events():
-        assert isinstance(element, Element)
-        yield element
-        _free(element)
+def _ended(parser: etree.XMLPullParser) -> Iterator[Element]:
+    return (cast(Element, element) for _, element in parser.read_events())
 
 
-def _free(element: Element) -> None:
-    """Drop what was read. The element itself and its tail stay: the parser may still be writing behind it."""
-    element.clear(keep_tail=True)  # type: ignore[call-arg]  # unknown to the stubs
-    for one in (element, *element.iterancestors()):
-        parent = one.getparent()
-        while parent is not None and (before := one.getprevious()) is not None:
-            parent.remove(before)
+def _free_before(element: Element) -> None:
+    """Drop all that ended before `element`. It stays itself: the parser may still be writing behind it."""
+    parent = element.getparent()
+    while parent is not None:
+        del parent[: parent.index(element)]
+        element, parent = parent, parent.getparent()
 
 
-def _utf8(stream: BinaryIO) -> Iterator[bytes]:
-    """The document as valid UTF-8 without a byte-order mark, in one or more chunks."""
-    head = stream.read(_WHOLE)
-    codec = _UTF16_STARTS.get(head[:2]) or _declared(head)
-    chunks = _checked(head, stream) if codec == "utf-8" else _recoded(head, stream, codec)
-    # Blank lines before the declaration are a frequent slip of exporters, and the parser would refuse them.
-    yield next(chunks).removeprefix(codecs.BOM_UTF8).lstrip()
-    yield from chunks
+def _begun(head: bytes) -> bytes:
+    """The beginning of a document, without what exporters let slip in before it. Raises SourceChangedError."""
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    prolog = _PROLOG.match(head)
+    start = prolog.end() if prolog else 0
+    root = head[start : start + 2]
+    if root == b"<!":
+        raise SourceChangedError("XML có khai báo DOCTYPE hoặc phần mở đầu quá dài, không đọc vì lý do an toàn")
+    # Anything but the root's own tag could let a DOCTYPE follow in a later chunk.
+    if len(root) < 2 or not root.startswith(b"<") or root == b"<?":
+        raise SourceChangedError("không phải là XML")
+    return head
 
 
 def _declared(head: bytes) -> str:
@@ -145,30 +155,36 @@ def _declared(head: bytes) -> str:
     One that says UTF-16 was written by a .NET text writer and is UTF-8; one that says anything unheard of is taken as
     UTF-8 too: what is ASCII in it comes out right.
     """
-    match = _DECLARED.match(head.removeprefix(codecs.BOM_UTF8).lstrip()[:200])
+    match = _DECLARED.match(head, 0, 300)
     return _ONE_BYTE.get(match[1].decode("ascii").lower(), "utf-8") if match else "utf-8"
 
 
-def _checked(data: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    final = len(data) < _WHOLE
-    while True:
+def _recoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
+    """`chunks` as valid UTF-8, wherever they were cut."""
+    if codec != "utf-8":
+        decoder = codecs.getincrementaldecoder(codec)("replace")
+        yield from (decoder.decode(chunk).encode() for chunk in chunks)
+        return
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk
         try:
-            consumed = codecs.utf_8_decode(data, "strict", final)[1]
-            yield data[:consumed]
+            end = codecs.utf_8_decode(data, "strict", False)[1]
+            yield data[:end]
         except UnicodeDecodeError:
-            mended, consumed = codecs.utf_8_decode(data, "replace", final)
+            mended, end = codecs.utf_8_decode(data, "replace", False)
             yield mended.encode()
-        if final:
-            return
-        more = stream.read(_CHUNK)
-        data, final = data[consumed:] + more, len(more) < _CHUNK
+        rest = data[end:]
 
 
-def _recoded(data: bytes, stream: BinaryIO, codec: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(codec)("replace")
-    final = len(data) < _WHOLE
-    yield decoder.decode(data, final).encode()
-    while not final:
-        more = stream.read(_CHUNK)
-        final = len(more) < _CHUNK
-        yield decoder.decode(more, final).encode()
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK):
+        yield chunk
+
+
+def _filled(stream: BinaryIO) -> bytes:
+    """A full chunk, or all there is: an unbuffered file may give less than it was asked for."""
+    data = stream.read(_CHUNK)
+    while len(data) < _CHUNK and (more := stream.read(_CHUNK - len(data))):
+        data += more
+    return data

@@ -95,6 +95,16 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    # A checkout that is not installed works from any directory.
-    paths = [str(_HERE), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
+    return {
+        **os.environ,
+        # A checkout that is not installed works from any directory.
+        "PYTHONPATH": _joined(os.pathsep, str(_HERE), os.environ.get("PYTHONPATH")),
+        "PYTHONUNBUFFERED": "1",
+        # A proxy of this machine's is not asked for what is on this machine.
+        "NO_PROXY": _joined(",", "127.0.0.1", os.environ.get("NO_PROXY")),
+        "no_proxy": _joined(",", "127.0.0.1", os.environ.get("no_proxy")),
+    }
+
+
+def _joined(separator: str, first: str, others: str | None) -> str:
+    return separator.join(filter(None, (first, others)))

@@ -55,7 +55,7 @@ OPENHOSPITAL = """
 [sources.his]
 kind = "his.sql"
 vendor = "openhospital"
-url = "sqlite:///openhospital.sqlite"
+database_file = "his.url"
 """
 FACILITIES = (
     ("12001", "Bệnh viện Đa khoa tỉnh", "province", "public", "Phường Tân Phong"),

@@ -60,6 +60,25 @@ class Agent:
     config: Path
 
 
+@dataclass(frozen=True)
+class _Hospital:
+    name: str
+    facilities: tuple[str, ...]
+    url: str
+    sources: str
+    build: Callable[[Path, Random, float], list[SourceSystem]]
+
+    def found(self, directory: Path, collector: str, poll_minutes: float) -> Agent:
+        """Make its folder with the files that configure its agent."""
+        folder = directory / self.name
+        folder.mkdir()
+        config = folder / "agent.toml"
+        text = agent_toml(self.facilities, collector, poll_minutes, LATE_DAYS + 1, COUNTED_DAYS, self.sources)
+        config.write_text(text, "utf-8")
+        (folder / "his.url").write_text(self.url + "\n", "utf-8")
+        return Agent(self.name, self.facilities, config)
+
+
 class Province:
     """Source systems, an agent.toml beside each, and facilities.csv, all in `directory`, which must be empty.
 
@@ -83,17 +102,11 @@ class Province:
         self.facilities_csv.write_text(facilities_csv(local_day(now) - timedelta(days=_LIVED_DAYS)), "utf-8")
         self.agents: list[Agent] = []
         self._systems: dict[str, list[SourceSystem]] = {}
-        # Each hospital has its own chance, so that one more system does not change the others.
-        for name, facilities, sources, build in _HOSPITALS:
-            folder = self.directory / name
-            folder.mkdir()
-            config = folder / "agent.toml"
-            text = agent_toml(facilities, collector, poll_minutes, LATE_DAYS + 1, COUNTED_DAYS, sources)
-            config.write_text(text, "utf-8")
-            if "his.url" in text:
-                (folder / "his.url").write_text("sqlite://\n", "utf-8")
-            self.agents.append(Agent(name, facilities, config))
-            self._systems[name] = build(folder, Random(f"{seed} {name}"), size)
+        for hospital in _HOSPITALS:
+            self.agents.append(hospital.found(self.directory, collector, poll_minutes))
+            # Each hospital has its own chance, so that one more system does not change the others.
+            chance = Random(f"{seed} {hospital.name}")
+            self._systems[hospital.name] = hospital.build(self.directory / hospital.name, chance, size)
         self._live(now.astimezone(LOCAL))
 
     def step(self, now: datetime, pace: float = 1.0) -> None:
@@ -158,8 +171,8 @@ def _regional(folder: Path, random: Random, size: float) -> list[SourceSystem]:
     return [OpenHospital(folder, "12004", 55 * size, random, LATE_DAYS)]
 
 
-_HOSPITALS: tuple[tuple[str, tuple[str, ...], str, Callable[[Path, Random, float], list[SourceSystem]]], ...] = (
-    ("12001", ("12001",), HISPRO_WITH_KIOSK, _provincial),
-    ("12002-12003", ("12002", "12003"), HISPRO_BRANCHES, _branches),
-    ("12004", ("12004",), OPENHOSPITAL, _regional),
+_HOSPITALS = (
+    _Hospital("12001", ("12001",), "sqlite://", HISPRO_WITH_KIOSK, _provincial),
+    _Hospital("12002-12003", ("12002", "12003"), "sqlite://", HISPRO_BRANCHES, _branches),
+    _Hospital("12004", ("12004",), "sqlite:///openhospital.sqlite", OPENHOSPITAL, _regional),
 )

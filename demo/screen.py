@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -44,7 +45,7 @@ class Screen:
 
 def table(lines: Iterable[Line], note: str) -> Table:
     """One row a facility and measure; a facility without any says so."""
-    shown = Table(title=note, title_justify="left")
+    shown = Table(title=note, title_justify="left", box=SIMPLE_HEAD)
     shown.add_column("Cơ sở")
     shown.add_column("Số đếm")
     for heading in ("Hôm nay, đã đến", "Hôm nay, sự thật", "Ngày khớp"):
@@ -66,7 +67,6 @@ def table(lines: Iterable[Line], note: str) -> Table:
             )
         if not own:
             shown.add_row(name, "chưa có agent", "–", "–", "–")
-        shown.add_section()
     return shown
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import sqlite3
 import time
 import tomllib
@@ -15,13 +16,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from contract.days import LOCAL, DayRange
 from demo import truth as truths
+from demo.__main__ import main
 from demo.children import ChildDiedError, Children
 from demo.compare import Difference, arrived, differences, lines
 from demo.province import COUNTED_DAYS, LATE_DAYS, Province
+from demo.running import free_port
 from demo.screen import table
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=LOCAL)
@@ -96,6 +100,10 @@ def truth_of(province: Province) -> truths.Truth:
     return province.truth(province.days(NOW))
 
 
+def local(element: ElementTree.Element) -> str:
+    return element.tag.split("}")[-1]
+
+
 def same(truth: dict[date, dict[str, int]], found: dict[date, dict[str, int]]) -> None:
     assert any(truth.values())
     assert truth == {day: found.get(day, {}) for day in truth}
@@ -159,7 +167,7 @@ def test_amounts_of_hispro_are_what_plain_sql_says(fed: tuple[Province, truths.T
     sql = """
         SELECT substr(day, 1, 8), 'qr', CAST(ROUND(SUM(net)) AS INTEGER) FROM (
             SELECT t.transaction_time AS day, CASE t.transaction_type_id WHEN 1 THEN t.amount ELSE
-                t.amount - ifnull(t.kc_amount, 0) - ifnull(t.exemption, 0) - ifnull(t.tdl_bill_fund_amount, 0) END AS net
+                t.amount - ifnull(kc_amount, 0) - ifnull(exemption, 0) - ifnull(tdl_bill_fund_amount, 0) END AS net
             FROM his_rs.his_transaction t JOIN his_rs.his_pay_form f ON f.id = t.pay_form_id AND f.pay_form_code = 'QR'
             WHERE t.is_delete = 0 AND t.is_cancel IS NULL AND t.sale_type_id IS NULL AND t.transaction_type_id <> 2)
         WHERE net > 0 GROUP BY 1"""
@@ -187,7 +195,7 @@ def test_documents_of_hispro_are_what_plain_sql_says(fed: tuple[Province, truths
             WHEN is_capture = 1 THEN 'scanned' WHEN rejecter IS NOT NULL THEN 'rejected'
             WHEN ifnull(next_signer, un_signers) IS NOT NULL THEN 'waiting' ELSE 'signed' END, COUNT(*)
         FROM emr_rs.emr_document
-        WHERE is_delete = 0 AND (is_capture = 1 OR ifnull(rejecter, ifnull(next_signer, ifnull(un_signers, signers))) <> '')
+        WHERE is_delete = 0 AND coalesce(is_capture, rejecter, next_signer, un_signers, signers) IS NOT NULL
         GROUP BY 1, 2"""
     with closing(hispro(fed[0], "12001")) as connection:
         same(of(truth_of(fed[0]), "12001", "record_documents"), by_day(connection, sql))
@@ -246,8 +254,9 @@ def test_invoices_are_what_the_files_say(fed: tuple[Province, truths.Truth, Coun
     replaces: dict[tuple[str, int], tuple[str, int]] = {}
     for file in (fed[0].directory / "12001" / "hoadon").iterdir():
         assert file.suffix == ".xml"
-        for element in ElementTree.parse(file).iter("{*}HDon"):
-            text = {one.tag.split("}")[-1]: one.text or "" for one in element.iter()}
+        elements = list(ElementTree.parse(file).iter())
+        for element in (one for one in elements if local(one) == "HDon"):
+            text = {local(one): one.text or "" for one in element.iter()}
             key = (text["KHHDon"], int(text["SHDon"]))
             days[key] = text["NLap"]
             if "MCCQT" in text or text["KHHDon"].startswith("K"):
@@ -343,3 +352,20 @@ def test_children_are_ended_whatever_happens(tmp_path: Path) -> None:
         json.loads("")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_command_leaves_a_directory_with_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    result = CliRunner().invoke(main, ["--directory", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "không trống" in result.output
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_port_that_is_taken_is_not_taken_twice() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port

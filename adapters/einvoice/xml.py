@@ -6,12 +6,11 @@ Element names: domain notes, section 2.1; states: indicators.md, "Definitions by
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from adapters.folder import Folder, FolderOptions, options_of
 from adapters.xml import Element, child, elements, fields, text
@@ -23,7 +22,7 @@ from contract.tally import FIRST_DAY
 
 MEASURE = "invoices"
 
-_STATES = {"": "valid", "0": "valid", "1": "replacing", "2": "adjusting"}
+_STATES = {"": "valid", "1": "replacing", "2": "adjusting"}
 # The tax code of an organisation. Those of persons begin with 8, or are their 12-digit ID number: never shown.
 _ORGANISATION = re.compile(r"[0-79]\d{9}(\d{3})?")
 _MOST_PLACES = 5
@@ -110,26 +109,36 @@ class InvoiceFolder:
     def read(self, days: DayRange, measures: tuple[str, ...], memory: Memory) -> Iterator[Reading]:
         """Read new and changed files, whatever their days. Raises SourceError."""
         if MEASURE in measures:
-            yield from self._folder.read(memory, partial(self._file, memory.hide))
+            tomorrow = now().date() + timedelta(days=1)
+            yield from self._folder.read(memory, partial(self._file, memory.hide, tomorrow))
 
-    def _file(self, hide: Callable[[str], bytes], path: Path, mtime_ns: int) -> tuple[list[Entry], str | None]:
+    def _file(
+        self, hide: Callable[[str], bytes], latest: date, stream: BinaryIO, mtime_ns: int
+    ) -> tuple[list[Entry], str | None]:
         entries: list[Entry] = []
-        remarks: dict[str, list[int]] = defaultdict(list)
+        remarks: dict[str, list[int]] = {}
+        moment = f"{max(mtime_ns, 0):020d}"
         position = 0
-        with path.open("rb") as stream:
-            for position, element in enumerate(elements(stream, "HDon"), 1):
-                try:
-                    invoice = _invoice(element)
-                    facility = self._facility_of(invoice.seller)
-                except SourceChangedError as error:
-                    remarks[f"không tính vì {error}"].append(position)
-                    continue
-                entries += _entries(invoice, facility, f"{max(mtime_ns, 0):020d}{position:08d}", hide)
-                if invoice.category == "replacing" and not invoice.replaces:
-                    remarks["có tính, nhưng không rõ thay thế hóa đơn nào (TTHDLQuan)"].append(position)
+        for element in elements(stream, "HDon"):
+            position += 1
+            try:
+                invoice = _invoice(element, latest)
+                facility = self._facility_of(invoice.seller)
+            except SourceChangedError as error:
+                remarks.setdefault(f"không tính vì {error}", []).append(position)
+                continue
+            # Of two copies the one with a code counts, then the newer file.
+            order = f"{moment}{position:08d}"
+            rank = f"11{order}" if invoice.has_code else f"10{order}"
+            entries.append(Entry(MEASURE, hide(invoice.key), rank, invoice.category, facility, invoice.day))
+            if invoice.replaces:
+                # Outranks every copy of the invoice it names, and says nothing of its day.
+                entries.append(Entry(MEASURE, hide(invoice.replaces), f"2{order}", "replaced"))
+            elif invoice.category == "replacing":
+                remarks.setdefault("có tính, nhưng không rõ thay thế hóa đơn nào (TTHDLQuan)", []).append(position)
         if position == 0:
             raise SourceChangedError("tệp XML không có hóa đơn nào (phần tử HDon)")
-        return entries, _sentence(remarks)
+        return entries, _sentence(remarks) if remarks else None
 
     def _facility_of(self, seller: str) -> str:
         if not self._facilities:
@@ -142,24 +151,16 @@ class InvoiceFolder:
         )
 
 
-def _invoice(element: Element) -> _Invoice:
+def _invoice(element: Element, latest: date) -> _Invoice:
     """What an HDon says. Raises SourceChangedError with a reason that quotes nothing."""
     data = child(element, "DLHDon")
     header = child(data, "TTChung")
     said = fields(header)
     seller = _tax_code(text(data, "NDHDon", "NBan", "MST"))
     form, series, number = said.get("KHMSHDon", ""), said.get("KHHDon", "").upper(), said.get("SHDon", "")
-    written = said.get("NLap", "")
-    values = {"NBan/MST": seller, "KHHDon": series, "SHDon": number, "NLap": written}
-    if missing := [name for name, value in values.items() if not value]:
-        raise SourceChangedError(f"thiếu {', '.join(missing)}")
-    if not _is_number(number):
-        raise SourceChangedError("số hóa đơn (SHDon) không phải là số")
-    day = _day(written)
-    if day is None:
-        raise SourceChangedError("ngày lập (NLap) không có dạng năm-tháng-ngày")
-    if not FIRST_DAY <= day <= now().date() + timedelta(days=1):
-        raise SourceChangedError("ngày lập (NLap) trước năm 2020 hoặc sau ngày mai")
+    day = _day(said.get("NLap", ""))
+    if not (seller and series and day and _is_number(number) and FIRST_DAY <= day <= latest):
+        raise SourceChangedError(_reason(seller, said))
     has_code = bool(said.get("MCCQT") or text(element, "MCCQT"))
     related = fields(child(header, "TTHDLQuan")) if "TTHDLQuan" in said else {}
     category = _STATES.get(related.get("TCHDon", "").lstrip("0"), UNKNOWN)
@@ -168,6 +169,18 @@ def _invoice(element: Element) -> _Invoice:
     key = f"{seller}|{form}|{series}|{int(number)}|{day.year}"
     replaces = _replaced(related, seller, form, day.year) if category == "replacing" else None
     return _Invoice(key, seller, day, has_code, category, replaces if replaces != key else None)
+
+
+def _reason(seller: str, said: Mapping[str, str]) -> str:
+    """Why an invoice cannot be counted."""
+    values = {"NBan/MST": seller, **{name: said.get(name, "") for name in ("KHHDon", "SHDon", "NLap")}}
+    if missing := [name for name, value in values.items() if not value]:
+        return f"thiếu {', '.join(missing)}"
+    if not _is_number(said["SHDon"]):
+        return "số hóa đơn (SHDon) không phải là số"
+    if _day(said["NLap"]) is None:
+        return "ngày lập (NLap) không có dạng năm-tháng-ngày"
+    return "ngày lập (NLap) trước năm 2020 hoặc sau ngày mai"
 
 
 def _replaced(related: Mapping[str, str], seller: str, form: str, year: int) -> str | None:
@@ -185,20 +198,9 @@ def _replaced(related: Mapping[str, str], seller: str, form: str, year: int) -> 
     return f"{seller}|{related.get('KHMSHDCLQuan') or form}|{series}|{int(number)}|{year}"
 
 
-def _entries(invoice: _Invoice, facility: str, order: str, hide: Callable[[str], bytes]) -> Iterator[Entry]:
-    """The invoice's own entry, and one for the invoice it replaces, which outranks every copy of that one.
-
-    Of two copies the one with a code counts, then the newer file (`order`: its time, then the place in it).
-    """
-    rank = f"1{int(invoice.has_code)}{order}"
-    yield Entry(MEASURE, hide(invoice.key), rank, invoice.category, facility, invoice.day)
-    if invoice.replaces:
-        yield Entry(MEASURE, hide(invoice.replaces), f"2{order}", "replaced")
-
-
 def _tax_code(written: str) -> str:
     """A branch is written 0100109106-001 or 0100109106001."""
-    return written.replace("-", "").replace(" ", "")
+    return written if written.isdigit() else written.replace("-", "").replace(" ", "")
 
 
 def _is_number(written: str) -> bool:
@@ -210,15 +212,12 @@ def _day(written: str) -> date | None:
     """The local day of an ISO date or date and time; None for anything else."""
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    try:
         return local_day(moment) if moment.tzinfo else moment.date()
-    except OverflowError:
+    except (ValueError, OverflowError):
         return None
 
 
-def _sentence(remarks: Mapping[str, list[int]]) -> str | None:
+def _sentence(remarks: Mapping[str, list[int]]) -> str:
     """Which invoices of a file, by their place in it, were left out or are unclear, and why."""
     parts = []
     for remark, places in list(remarks.items())[:_MOST_PLACES]:
@@ -226,7 +225,7 @@ def _sentence(remarks: Mapping[str, list[int]]) -> str | None:
         parts.append(f"{len(places)} hóa đơn (thứ {shown} trong tệp) {remark}")
     if len(remarks) > _MOST_PLACES:
         parts.append(f"và {len(remarks) - _MOST_PLACES} lý do khác")
-    return "; ".join(parts) or None
+    return "; ".join(parts)
 
 
 _EXPLANATION = """\

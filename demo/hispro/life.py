@@ -73,6 +73,8 @@ class HisPro:
                 (at, partial(self._admit, branch)) for at in moments(self._random, day, branch.admissions * factor)
             )
         for stay in list(self._past.staying):
+            if day.isoweekday() == 7 and not stay.branch.sundays:
+                continue
             if stay.leaves <= day:
                 yield from ((at, partial(self._discharge, stay)) for at in moments(self._random, day, 1)[:1])
             elif not stay.on_paper:

@@ -1,0 +1,296 @@
+"""The command nhipso-collector. Exit codes: 0 done, 1 something asked for did not hold, 2 wrong usage or config."""
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from collector import registry as lists
+from collector import sources
+from collector.access import ROLES, Access
+from collector.settings import Settings, load
+from collector.store import Store, backup, registry
+from collector.store.access import Person
+from collector.store.registry import Pause
+from contract import __version__, catalogue
+from contract.days import now
+from contract.errors import ConfigError, NhipsoError
+
+Day = click.DateTime(["%Y-%m-%d"])
+
+
+class _Group(click.Group):
+    """Errors of ours become sentences and an exit code, whatever the command."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for problem in error.problems:
+                click.echo(problem, err=True)
+            ctx.exit(2)
+        except NhipsoError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Group)
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Tệp cấu hình (mặc định: collector.toml ở thư mục hiện tại, hoặc biến NHIPSO_COLLECTOR_CONFIG).",
+)
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context, file: Path | None) -> None:
+    """Máy chủ thu thập của nhipso tại Sở Y tế."""
+    context.obj = file or Path(os.environ.get("NHIPSO_COLLECTOR_CONFIG", "collector.toml"))
+
+
+@contextmanager
+def _open(context: click.Context) -> Iterator[tuple[Settings, Store]]:
+    settings = load(context.obj)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(settings.database)
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _ready(context: click.Context) -> Iterator[tuple[Settings, Store]]:
+    with _open(context) as (settings, store):
+        if not store.is_current():
+            raise ConfigError("cơ sở dữ liệu chưa có lược đồ hiện hành: chạy nhipso-collector migrate")
+        yield settings, store
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def init(directory: Path) -> None:
+    """Ghi một collector.toml có chú thích vào thư mục."""
+    target = directory / "collector.toml"
+    if target.exists():
+        raise ConfigError(f"{target}: đã có, không ghi đè")
+    directory.mkdir(parents=True, exist_ok=True)
+    packaged = resources.files("collector").joinpath("samples/collector.toml")
+    # in a checkout the samples stand in config/, where deployers look for them
+    sample = packaged if packaged.is_file() else Path(__file__).parent.parent / "config" / "collector.toml"
+    target.write_text(sample.read_text("utf-8"), "utf-8")
+    click.echo(f"Đã ghi {target}. Tiếp theo: nhipso-collector --config {target} migrate")
+
+
+@main.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Đưa cơ sở dữ liệu về lược đồ hiện hành."""
+    with _open(context) as (_, store):
+        store.migrate()
+    click.echo("Lược đồ đã là hiện hành.")
+
+
+@main.command()
+@click.pass_context
+def serve(context: click.Context) -> None:
+    """Chạy dịch vụ."""
+    import uvicorn
+
+    from collector.app import create_app
+
+    with _ready(context) as (settings, store):
+        Access(store, settings.revocations).apply_revocations(now())
+        app = create_app(settings, store)
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            log_level="info",
+            timeout_graceful_shutdown=10,
+        )
+
+
+@main.group()
+def facility() -> None:
+    """Danh bạ cơ sở."""
+
+
+@facility.command("add")
+@click.argument("facility_id")
+@click.option("--name", required=True, help="Tên cơ sở.")
+@click.option("--level", required=True, help="province, regional, commune_station, clinic, department.")
+@click.option("--ownership", default="public", show_default=True, help="public, private.")
+@click.option("--area", default="", help="Địa bàn.")
+@click.option("--email", default="", help="Thư điện tử liên hệ.")
+@click.option("--active-from", default=None, help="Hoạt động từ ngày (mặc định: từ trước đến nay).")
+@click.option("--active-to", default=None, help="Ngày cuối cùng hoạt động.")
+@click.option("--bhxh-code", default="", help="Mã cơ sở khám chữa bệnh 5 ký tự.")
+@click.option("--indicators", default=None, help="Chỉ những chỉ số này (mặc định: mọi chỉ số của cấp).")
+@click.pass_context
+def facility_add(context: click.Context, /, facility_id: str, **values: str | None) -> None:
+    """Thêm hoặc sửa một cơ sở."""
+    cells = {name: value for name, value in {"id": facility_id, **values}.items() if value}
+    _register(context, [("facility add", lists.line("facility add", cells))])
+
+
+@facility.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def facility_import(context: click.Context, file: Path) -> None:
+    """Thêm hoặc sửa các cơ sở trong một tệp CSV hoặc XLSX."""
+    _register(context, lists.read(file))
+
+
+def _register(context: click.Context, lines: list[tuple[str, lists.Line]]) -> None:
+    with _ready(context) as (settings, store):
+        count = lists.register(store, lines, catalogue.load(settings.catalogue_file), now())
+    click.echo(f"Đã ghi {count} cơ sở.")
+
+
+@facility.command("list")
+@click.pass_context
+def facility_list(context: click.Context) -> None:
+    """In danh bạ dạng CSV."""
+    with _ready(context) as (_, store), store.read() as connection:
+        found, codes = registry.facilities(connection), registry.codes(connection)
+    writer = csv.writer(sys.stdout)
+    writer.writerow(
+        ["id", "name", "level", "ownership", "area", "active_from", "active_to", "bhxh_code", "last_push_at"]
+    )
+    for one in found:
+        code = next((code.code for code in reversed(codes) if code.facility == one.id), "")
+        dates = (one.active_from or "", one.active_to or "")
+        writer.writerow([one.id, one.name, one.level, one.ownership, one.area, *dates, code, one.last_push_at or ""])
+
+
+@facility.command("pause")
+@click.argument("facility_id")
+@click.option("--from", "first", type=Day, required=True, help="Ngày đầu.")
+@click.option("--to", "last", type=Day, required=True, help="Ngày cuối.")
+@click.option("--reason", required=True, help="Lý do.")
+@click.pass_context
+def facility_pause(context: click.Context, facility_id: str, first: datetime, last: datetime, reason: str) -> None:
+    """Những ngày không chờ số liệu của cơ sở."""
+    if first > last:
+        raise ConfigError("--from phải không sau --to")
+    with _ready(context) as (_, store), store.write() as connection:
+        if not registry.facilities(connection, [facility_id]):
+            raise ConfigError(f"chưa đăng ký cơ sở “{facility_id}”")
+        registry.add_pause(connection, Pause(facility_id, first.date(), last.date(), reason))
+    click.echo("Đã ghi.")
+
+
+@main.command("enrol-code")
+@click.argument("facilities", nargs=-1, required=True)
+@click.option("--agent", default=None, help="Agent đã có, nay ghi danh lại.")
+@click.pass_context
+def enrol_code(context: click.Context, facilities: tuple[str, ...], agent: str | None) -> None:
+    """In một mã ghi danh dùng một lần, có hạn 7 ngày."""
+    with _ready(context) as (settings, store):
+        click.echo(Access(store, settings.revocations).make_code(facilities, agent, now()))
+
+
+@main.group()
+def token() -> None:
+    """Mã truy cập của agent."""
+
+
+@token.command("revoke")
+@click.argument("agent")
+@click.pass_context
+def token_revoke(context: click.Context, agent: str) -> None:
+    """Thu hồi mọi mã truy cập của một agent."""
+    with _ready(context) as (settings, store):
+        count = Access(store, settings.revocations).revoke(agent, now())
+    click.echo(f"Đã thu hồi {count} mã.")
+    context.exit(0 if count else 1)
+
+
+def _source_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    def wrap(function: Callable[..., None]) -> click.Command:
+        place = click.argument("name")(click.pass_context(function))
+        return source.command(name)(click.argument("facility_id")(place))
+
+    return wrap
+
+
+@main.group()
+def source() -> None:
+    """Nguồn của các cơ sở."""
+
+
+@_source_command("retire")
+@click.option("--last-day", type=Day, required=True, help="Ngày cuối cùng mà nguồn này đếm.")
+def source_retire(context: click.Context, facility_id: str, name: str, last_day: datetime) -> None:
+    """Ngừng một nguồn: số đến ngày đó vẫn tính, về sau không nhận."""
+    with _ready(context) as (_, store):
+        sources.retire(store, facility_id, name, last_day.date())
+    click.echo("Đã ghi.")
+
+
+@_source_command("rename")
+@click.argument("new_name")
+def source_rename(context: click.Context, facility_id: str, name: str, new_name: str) -> None:
+    """Đổi tên một nguồn, giữ nguyên số liệu."""
+    with _ready(context) as (_, store):
+        sources.rename(store, facility_id, name, new_name)
+    click.echo("Đã ghi.")
+
+
+@_source_command("move")
+@click.option("--agent", required=True, help="Agent mới.")
+def source_move(context: click.Context, facility_id: str, name: str, agent: str) -> None:
+    """Chuyển một nguồn sang agent khác."""
+    with _ready(context) as (_, store):
+        sources.move(store, facility_id, name, agent)
+    click.echo("Đã ghi.")
+
+
+@main.group()
+def user() -> None:
+    """Người dùng."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="Vai trò; kèm --facility là người của cơ sở.")
+@click.option("--facility", "facility_id", default=None, help="Cơ sở của người này; không có: người của Sở.")
+@click.pass_context
+def user_add(context: click.Context, name: str, role: str, facility_id: str | None) -> None:
+    """Thêm một người và in mã truy cập API của người đó (chỉ hiện một lần)."""
+    with _ready(context) as (settings, store):
+        click.echo(Access(store, settings.revocations).add_person(Person(name, role, facility_id), now()))
+
+
+@main.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def backup_command(context: click.Context, file: Path) -> None:
+    """Sao toàn bộ kho vào một tệp, trong khi đang phục vụ."""
+    with _ready(context) as (_, store):
+        backup.backup(store, file)
+    click.echo(f"Đã sao vào {file}.")
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def restore_command(context: click.Context, file: Path) -> None:
+    """Thay kho bằng một bản sao; các agent sẽ gửi lại những gì bản sao không có."""
+    with _open(context) as (settings, store):
+        backup.restore(store, file)
+        Access(store, settings.revocations).apply_revocations(now())
+    click.echo("Đã phục hồi. Kho có mã mới: các agent sẽ gửi lại toàn bộ sổ.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The web application: wiring only."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from secrets import compare_digest
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from prometheus_client import disable_created_metrics, generate_latest
+
+from collector import api, reading
+from collector.access import Access
+from collector.exposition import Exposition, Refresher
+from collector.parts import Meters, Parts, parts_of
+from collector.settings import Settings
+from collector.store import Store
+from contract import __version__, catalogue
+from contract.days import now
+from contract.errors import AwayError, PortalError, UnauthorisedError
+from contract.tally import Push
+
+
+def create_app(settings: Settings, store: Store) -> FastAPI:
+    """The collector over an open store. Raises ConfigError for a broken catalogue."""
+    known = catalogue.load(settings.catalogue_file)
+    exposition = Exposition(store, known, settings.metrics_tally_facilities)
+    parts = Parts(
+        settings=settings,
+        store=store,
+        catalogue=known,
+        access=Access(store, settings.revocations),
+        exposition=exposition,
+        refresher=Refresher(exposition, now),
+        meters=Meters(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.refresher.start()
+        yield
+        parts.refresher.stop()
+        store.close()
+
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    app = FastAPI(title="nhipso collector", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.parts = parts
+    app.include_router(api.router)
+    app.include_router(reading.router)
+    app.add_exception_handler(PortalError, _error)
+    app.middleware("http")(_measure)
+    app.add_api_route("/metrics", metrics, response_class=PlainTextResponse)
+    app.add_api_route("/healthz", healthz)
+    app.add_api_route("/readyz", readyz)
+    app.add_api_route("/", front, response_class=HTMLResponse, include_in_schema=False)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def metrics(
+    parts: Annotated[Parts, Depends(parts_of)],
+    shard: str | None = None,
+    authorization: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The state of all facilities for Prometheus; `shard=i/n` for one part."""
+    token = parts.settings.metrics_token
+    if token is not None and not compare_digest(api.bearer(authorization).encode(), token.encode()):
+        raise UnauthorisedError("mã đọc /metrics không đúng")
+    parts.meters.render.set(parts.exposition.render_seconds)
+    parts.meters.heartbeat.labels("exposition").set(parts.refresher.heartbeat)
+    body = parts.exposition.body(shard) + generate_latest(parts.meters.registry)
+    return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+def readyz(parts: Annotated[Parts, Depends(parts_of)]) -> dict[str, str]:
+    """The database answers and has the current schema. Raises AwayError."""
+    if not parts.store.is_current():
+        raise AwayError("lược đồ cơ sở dữ liệu chưa đúng phiên bản: chạy nhipso-collector migrate")
+    return {"status": "ready"}
+
+
+def front() -> str:
+    """Where to look, until the portal stands here."""
+    return (
+        f'<!doctype html><html lang="vi"><meta charset="utf-8"><title>nhipso {__version__}</title>'
+        f"<h1>nhipso {__version__}</h1><p>Máy chủ thu thập đang chạy. Cổng cho bệnh viện và Sở chưa có ở bản này.</p>"
+        '<ul><li><a href="/metrics">/metrics</a> cho Prometheus</li><li><a href="/readyz">/readyz</a></li>'
+        '<li><a href="/openapi.json">/openapi.json</a> mô tả API</li></ul></html>'
+    )
+
+
+async def _error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PortalError)
+    retry = getattr(error, "retry_after", None)
+    headers = {} if retry is None else {"Retry-After": str(retry)}
+    name = type(error).__name__
+    return JSONResponse({"error": name, "detail": str(error)}, status_code=error.status, headers=headers)
+
+
+async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    started, status = time.perf_counter(), 500
+    try:
+        response = await call_next(request)
+        status = response.status_code
+        return response
+    finally:
+        # the route's pattern, not the path: callers must not be able to make series
+        route = getattr(request.scope.get("route"), "path", "other")
+        meters: Meters = request.app.state.parts.meters
+        method = request.method if request.method in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS") else "other"
+        meters.requests.labels(method, route, status).inc()
+        meters.seconds.labels(method, route, status).observe(time.perf_counter() - started)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if not app.openapi_schema:
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        pushed = Push.model_json_schema(ref_template="#/components/schemas/{model}")
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        components.update(pushed.pop("$defs", {}))
+        components["Push"] = pushed
+        app.openapi_schema = schema
+    return app.openapi_schema

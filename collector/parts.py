@@ -1,0 +1,50 @@
+"""What the routes of one collector share."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from collector.access import Access
+from collector.exposition import Exposition, Refresher
+from collector.settings import Settings
+from collector.store import Store
+from contract.catalogue import Catalogue
+
+
+class Meters:
+    """The collector's own metrics, of this process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        route = ["method", "route", "status"]
+        self.requests = Counter("nhipso_http_requests", "Requests answered.", route, registry=self.registry)
+        self.seconds = Histogram(
+            "nhipso_http_request_duration_seconds", "Time to answer.", route, registry=self.registry
+        )
+        self.tallies = Counter("nhipso_ingest_tallies", "Tallies judged.", ["result"], registry=self.registry)
+        self.render = Gauge(
+            "nhipso_exposition_render_seconds", "Time to bring the pieces up to date.", registry=self.registry
+        )
+        self.heartbeat = Gauge(
+            "nhipso_loop_heartbeat_timestamp_seconds", "Last turn of a loop.", ["loop"], registry=self.registry
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One collector, put together."""
+
+    settings: Settings
+    store: Store
+    catalogue: Catalogue
+    access: Access
+    exposition: Exposition
+    refresher: Refresher
+    meters: Meters
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that answers."""
+    parts: Parts = request.app.state.parts
+    return parts

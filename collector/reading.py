@@ -1,0 +1,155 @@
+"""What people and their programs read: facilities, standings, tallies. A person of a facility sees that one only."""
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import JSONResponse
+
+from collector import windows
+from collector.api import bearer
+from collector.parts import Parts, parts_of
+from collector.standings import Standing, load, standings
+from collector.store import registry, tallies
+from collector.store.access import Person
+from contract.days import local_day, now
+from contract.errors import BadRequestError, NotFoundError
+
+router = APIRouter(prefix="/api/v1")
+Window = Literal["today", "7d", "30d", "month", "quarter", "year"]
+_LONGEST_DAYS = 370
+
+
+def person(parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Header()] = None) -> Person:
+    """Whose personal API token the caller shows. Raises UnauthorisedError."""
+    return parts.access.person(bearer(authorization))
+
+
+def _asked(caller: Person, facility: str | None) -> list[str] | None:
+    """The facilities to show: None for all. Raises NotFoundError for one that is not the caller's."""
+    if caller.facility is None:
+        return None if facility is None else [facility]
+    if facility not in (None, caller.facility):
+        raise NotFoundError("không có cơ sở này")
+    return [caller.facility]
+
+
+@router.get("/facilities")
+def get_facilities(
+    parts: Annotated[Parts, Depends(parts_of)], caller: Annotated[Person, Depends(person)]
+) -> dict[str, list[dict[str, Any]]]:
+    """The registry, also facilities that never spoke."""
+    with parts.store.read() as connection:
+        found = registry.facilities(connection, _asked(caller, None))
+        codes = registry.codes(connection)
+    return {
+        "facilities": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "level": one.level,
+                "ownership": one.ownership,
+                "area": one.area,
+                "active_from": one.active_from,
+                "active_to": one.active_to,
+                "indicators": one.indicators,
+                "last_push_at": one.last_push_at,
+                "bhxh_codes": [
+                    {"code": code.code, "valid_from": code.valid_from, "valid_to": code.valid_to}
+                    for code in codes
+                    if code.facility == one.id
+                ],
+            }
+            for one in found
+        ]
+    }
+
+
+@router.get("/standings")
+def get_standings(
+    parts: Annotated[Parts, Depends(parts_of)],
+    caller: Annotated[Person, Depends(person)],
+    window: Window = "30d",
+    facility: str | None = None,
+    indicator: str | None = None,
+) -> dict[str, list[dict[str, Any]]]:
+    """Where facilities stand on the indicators that apply to them."""
+    if indicator is not None and indicator not in parts.catalogue.indicators:
+        raise NotFoundError("danh mục không có chỉ số này")
+    today = local_day(now())
+    first = windows.window(window, today).first
+    with parts.store.read() as connection:
+        found = registry.facilities(connection, _asked(caller, facility))
+        data = load(connection, parts.catalogue, found, first, today)
+    if facility is not None and not found:
+        raise NotFoundError("không có cơ sở này")
+    return {
+        "standings": [
+            _plain(one) for place in data for one in standings(place, parts.catalogue, today, (window,), indicator)
+        ]
+    }
+
+
+@router.get("/tallies")
+def get_tallies(
+    parts: Annotated[Parts, Depends(parts_of)],
+    caller: Annotated[Person, Depends(person)],
+    facility: str | None = None,
+    measure: str | None = None,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+    accept: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Current tallies, at most 370 days at once (the last 30 if no day is given); JSON, or CSV by Accept."""
+    last = last or local_day(now())
+    first = first or last - timedelta(days=30)
+    if first > last or (last - first).days > _LONGEST_DAYS:
+        raise BadRequestError(f"from phải không sau to, và không quá {_LONGEST_DAYS} ngày")
+    with parts.store.read() as connection:
+        sources = tallies.sources(connection, _asked(caller, facility))
+        rows = tallies.between(connection, sources, first, last, None if measure is None else [measure])
+    of = {one.id: one for one in sources}
+    found = [
+        {
+            "facility": of[row.source].facility,
+            "source": of[row.source].name,
+            "measure": row.measure,
+            "day": str(row.day),
+            "revision": row.revision,
+            "counts": row.by_category,
+        }
+        for row in rows
+    ]
+    if accept and "text/csv" in accept:
+        return Response(_csv(found), media_type="text/csv; charset=utf-8")
+    return JSONResponse({"tallies": found})
+
+
+def _plain(one: Standing) -> dict[str, Any]:
+    return {
+        "facility": one.facility,
+        "indicator": one.indicator,
+        "window": one.window,
+        "from": one.days.first,
+        "to": one.days.last,
+        "ratio": None if one.share is None else float(one.share),
+        "numerator": one.numerator,
+        "denominator": one.denominator,
+        "unknown": one.unknown,
+        "known_ratio": float(one.known),
+        "completeness_ratio": None if one.completeness is None else float(one.completeness),
+        "as_of": one.as_of,
+    }
+
+
+def _csv(found: list[dict[str, Any]]) -> str:
+    """One line a category; an empty day is a line without category."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["facility", "source", "measure", "day", "category", "count"])
+    for one in found:
+        place = [one["facility"], one["source"], one["measure"], one["day"]]
+        writer.writerows([*place, category, count] for category, count in (one["counts"] or {"": 0}).items())
+    return text.getvalue()

@@ -1,0 +1,99 @@
+"""collector.toml: read and checked whole, every problem named at once."""
+
+import ipaddress
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.errors import ConfigError
+
+
+class _Table(BaseModel):
+    """`[collector]`. Paths may be relative to the directory of collector.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: str = Field(default="127.0.0.1:8080", pattern=r"^\[?[0-9A-Za-z:.*-]+\]?:\d{1,5}$")
+    data_dir: str
+    database_file: str | None = None
+    catalogue_file: str | None = None
+    metrics_token_file: str | None = None
+    metrics_tally_facilities: int = Field(default=1000, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of collector.toml. `database` is a SQLAlchemy URL; `metrics_token` None means that none is asked for."""
+
+    file: Path
+    host: str
+    port: int
+    data_dir: Path
+    database: str
+    catalogue_file: Path | None
+    metrics_token: str | None
+    metrics_tally_facilities: int
+
+    @property
+    def revocations(self) -> Path:
+        """Hashes of revoked tokens, outside the database, so that an old backup does not bring them back."""
+        return self.data_dir / "revoked-tokens.txt"
+
+
+def load(file: Path) -> Settings:
+    """Read `file`. Raises ConfigError with every problem."""
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    problems = [f"{file}: không có bảng [{name}]" for name in content if name != "collector"]
+    try:
+        table = _Table.model_validate(content.get("collector", {}))
+    except ValidationError as error:
+        where = f"{file}: [collector]"
+        problems += [f"{where}: {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+        raise ConfigError(problems) from None
+    directory = file.absolute().parent
+    data_dir = directory / table.data_dir
+    database = f"sqlite:///{data_dir / 'collector.sqlite'}"
+    if table.database_file:
+        database = _secret(directory / table.database_file, f"{file}: [collector]: database_file", problems)
+    host, _, port = table.listen.rpartition(":")
+    token = None
+    if table.metrics_token_file:
+        token = _secret(directory / table.metrics_token_file, f"{file}: [collector]: metrics_token_file", problems)
+    elif not _is_loopback(host):
+        problems.append(f"{file}: [collector]: listen ra ngoài máy này thì phải có metrics_token_file")
+    if problems:
+        raise ConfigError(problems)
+    return Settings(
+        file=file,
+        host=host.strip("[]"),
+        port=int(port),
+        data_dir=data_dir,
+        database=database,
+        catalogue_file=directory / table.catalogue_file if table.catalogue_file else None,
+        metrics_token=token,
+        metrics_tally_facilities=table.metrics_tally_facilities,
+    )
+
+
+def _secret(file: Path, place: str, problems: list[str]) -> str:
+    try:
+        text = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text:
+        problems.append(f"{place}: không đọc được {file}, hoặc tệp rỗng")
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,133 @@
+"""The collector's only door to SQLAlchemy: SQLite by default, PostgreSQL by URL; the same calls on both.
+
+`Store` opens the database; each module beside this one holds the statements of one subject, as functions that take
+an open connection. Nothing outside this folder sees a statement.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from collector.store.tables import meta
+from contract.errors import AwayError, ConfigError
+
+log = logging.getLogger(__name__)
+Connection = sa.Connection
+
+
+class Store:
+    """The database of the collector."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; nothing is opened yet. Raises ConfigError when `url` cannot be used."""
+        try:
+            parsed = sa.make_url(url)
+            if parsed.drivername in ("postgresql", "postgres"):
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self.is_sqlite = parsed.get_backend_name() == "sqlite"
+            waits = {"timeout": 30} if self.is_sqlite else {"connect_timeout": 10}
+            self.engine = sa.create_engine(
+                parsed, connect_args=waits, pool_size=10, max_overflow=20, pool_timeout=10, hide_parameters=True
+            )
+        except (sa.exc.ArgumentError, ModuleNotFoundError):
+            raise ConfigError("địa chỉ cơ sở dữ liệu của collector không dùng được") from None
+        if self.is_sqlite:
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that changes something: all of it is on disk afterwards, or nothing. Raises AwayError."""
+        with _away(), self.engine.connect() as connection:
+            connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only looks. Raises AwayError."""
+        with _away(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One transaction that sees everything as it stood at its beginning. Raises AwayError."""
+        with _away(), self.engine.connect() as connection:
+            if not self.is_sqlite:  # SQLite's readers always do
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the database to the current schema, and give a new one its store id."""
+        with _away(), self.engine.begin() as connection:
+            configuration = _alembic()
+            configuration.attributes["connection"] = connection
+            command.upgrade(configuration, "head")
+            if connection.scalar(sa.select(meta.c.value).where(meta.c.name == "store_id")) is None:
+                renew_store_id(connection)
+
+    def is_current(self) -> bool:
+        """Whether the schema is the one that this program expects. Raises AwayError."""
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        return found == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+    def store_id(self) -> str:
+        """Which store this is: another one after every restore. Raises AwayError."""
+        with self.read() as connection:
+            return str(connection.scalar(sa.select(meta.c.value).where(meta.c.name == "store_id")))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def renew_store_id(connection: Connection) -> None:
+    """Agents that see another id offer their whole ledger again."""
+    connection.execute(meta.delete().where(meta.c.name == "store_id"))
+    connection.execute(meta.insert().values(name="store_id", value=secrets.token_hex(8)))
+
+
+def as_text(value: Any) -> str:
+    """Canonical JSON, so that equal contents are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _alembic() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        log.warning("cơ sở dữ liệu của collector không dùng được (%s)", type(cause).__name__)
+        raise AwayError("cơ sở dữ liệu tạm thời không dùng được, agent sẽ gửi lại") from None
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: two that read first and write later would end in a deadlock.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

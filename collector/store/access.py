@@ -1,0 +1,146 @@
+"""Agents, tokens, enrolment codes, persons. Secrets are here only as hashes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.store import as_text
+from collector.store.tables import agent, agent_facility, enrolment_code, facility, person, token
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a one-time code is for. `agent` None: a new one."""
+
+    agent: str | None
+    facilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a role. `facility` None: works at the Sở."""
+
+    name: str
+    role: str
+    facility: str | None
+
+
+def add_code(
+    connection: sa.Connection, code_hash: str, enrolment: Enrolment, created_at: datetime, expires_at: datetime
+) -> None:
+    """Keep a one-time code."""
+    connection.execute(
+        enrolment_code.insert().values(
+            hash=code_hash,
+            agent=enrolment.agent,
+            facilities=as_text(enrolment.facilities),
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+    )
+
+
+def use_code(connection: sa.Connection, code_hash: str, at: datetime) -> Enrolment | None:
+    """What the code is for, and it is used from now on; None when there is none that may be used."""
+    usable = sa.and_(
+        enrolment_code.c.hash == code_hash, enrolment_code.c.used_at.is_(None), enrolment_code.c.expires_at > at
+    )
+    # one statement, so that of two who come at once only one gets it
+    row = connection.execute(
+        enrolment_code.update()
+        .where(usable)
+        .values(used_at=at)
+        .returning(enrolment_code.c.agent, enrolment_code.c.facilities)
+    ).first()
+    return Enrolment(row.agent, tuple(json.loads(row.facilities))) if row else None
+
+
+def add_agent(connection: sa.Connection, agent_id: str, at: datetime) -> None:
+    """A new agent."""
+    connection.execute(agent.insert().values(id=agent_id, created_at=at))
+
+
+def agent_exists(connection: sa.Connection, agent_id: str) -> bool:
+    """Whether this id was ever given."""
+    return connection.scalar(sa.select(agent.c.id).where(agent.c.id == agent_id)) is not None
+
+
+def set_facilities(connection: sa.Connection, agent_id: str, ids: Iterable[str]) -> None:
+    """The facilities that the agent may speak for, from now on."""
+    connection.execute(agent_facility.delete().where(agent_facility.c.agent == agent_id))
+    connection.execute(agent_facility.insert(), [{"agent": agent_id, "facility": one} for one in ids])
+
+
+def facilities_of(connection: sa.Connection, agent_id: str) -> list[str]:
+    """The facilities that the agent may speak for."""
+    query = sa.select(agent_facility.c.facility).where(agent_facility.c.agent == agent_id)
+    return list(connection.scalars(query.order_by(agent_facility.c.facility)))
+
+
+def add_token(connection: sa.Connection, token_hash: str, agent_id: str, at: datetime) -> None:
+    """Keep a token of an agent."""
+    connection.execute(token.insert().values(hash=token_hash, agent=agent_id, created_at=at))
+
+
+def agent_of(connection: sa.Connection, token_hash: str) -> tuple[str, bool] | None:
+    """(agent, whether the token was used before); None when it is unknown or revoked."""
+    query = sa.select(token.c.agent, token.c.used_at).where(token.c.hash == token_hash, token.c.revoked_at.is_(None))
+    row = connection.execute(query).first()
+    return (row.agent, row.used_at is not None) if row else None
+
+
+def first_use(connection: sa.Connection, token_hash: str, agent_id: str, at: datetime) -> list[str]:
+    """A token's first use revokes the agent's older ones. Returns their hashes."""
+    connection.execute(token.update().where(token.c.hash == token_hash).values(used_at=at))
+    return _revoke(connection, sa.and_(token.c.agent == agent_id, token.c.hash != token_hash), at)
+
+
+def revoke(connection: sa.Connection, agent_id: str, at: datetime) -> list[str]:
+    """Revoke all tokens of an agent. Returns their hashes."""
+    return _revoke(connection, token.c.agent == agent_id, at)
+
+
+def revoke_hashes(connection: sa.Connection, hashes: Sequence[str], at: datetime) -> None:
+    """Revoke these tokens, if they are here."""
+    _revoke(connection, token.c.hash.in_(hashes), at)
+
+
+def _revoke(connection: sa.Connection, which: sa.ColumnElement[bool], at: datetime) -> list[str]:
+    statement = token.update().where(which, token.c.revoked_at.is_(None)).values(revoked_at=at)
+    return list(connection.scalars(statement.returning(token.c.hash)))
+
+
+def note_push(connection: sa.Connection, agent_id: str, values: dict[str, Any], ids: Sequence[str]) -> None:
+    """The agent has just spoken for the facilities `ids`; also keeps two pushes of one agent from overlapping."""
+    connection.execute(agent.update().where(agent.c.id == agent_id).values(**values))
+    if ids:
+        connection.execute(
+            facility.update()
+            .where(facility.c.id.in_(sorted(ids)))
+            .values(last_push_at=values["last_push_at"], change=facility.c.change + 1)
+        )
+
+
+def agents(connection: sa.Connection) -> list[dict[str, Any]]:
+    """All agents with what they said last."""
+    return [dict(row) for row in connection.execute(sa.select(agent).order_by(agent.c.id)).mappings()]
+
+
+def add_person(connection: sa.Connection, one: Person, token_hash: str, at: datetime) -> None:
+    """Somebody with a personal API token; the same name again gets the new role and token."""
+    connection.execute(person.delete().where(person.c.name == one.name))
+    connection.execute(
+        person.insert().values(
+            name=one.name, role=one.role, facility=one.facility, token_hash=token_hash, created_at=at
+        )
+    )
+
+
+def person_of(connection: sa.Connection, token_hash: str) -> Person | None:
+    """Whose personal API token this is."""
+    row = connection.execute(sa.select(person).where(person.c.token_hash == token_hash)).first()
+    return Person(row.name, row.role, row.facility) if row else None

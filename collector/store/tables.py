@@ -1,0 +1,187 @@
+"""The tables. Changes go through a migration; a test holds both against each other."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from contract.days import LOCAL
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """An aware moment; SQLite keeps no offset, so what is stored is local time on every database."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """To local time."""
+        return value and value.astimezone(LOCAL)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """To local time, aware."""
+        return value and (value.astimezone(LOCAL) if value.tzinfo else value.replace(tzinfo=LOCAL))
+
+
+def _facility(primary_key: bool = False) -> sa.Column[str]:
+    return sa.Column("facility", sa.ForeignKey("facility.id"), nullable=False, primary_key=primary_key)
+
+
+meta = sa.Table(
+    "meta", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+
+facility = sa.Table(
+    "facility",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("ownership", sa.Text, nullable=False),
+    sa.Column("area", sa.Text, nullable=False, server_default=""),
+    sa.Column("email", sa.Text, nullable=False, server_default=""),
+    sa.Column("active_from", sa.Date),
+    sa.Column("active_to", sa.Date),
+    # JSON list of indicator codes; NULL: all that the catalogue gives its level
+    sa.Column("indicators", sa.Text),
+    sa.Column("registered_at", Moment, nullable=False),
+    sa.Column("last_push_at", Moment),
+    # moves with everything that may change what is shown of the facility
+    sa.Column("change", sa.BigInteger, nullable=False, server_default="0"),
+)
+facility_code = sa.Table(
+    "facility_code",
+    metadata,
+    _facility(primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("valid_from", sa.Date, primary_key=True),
+    sa.Column("valid_to", sa.Date),
+)
+pause = sa.Table(
+    "pause",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _facility(),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+agent = sa.Table(
+    "agent",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("version", sa.Text),
+    sa.Column("last_push_at", Moment),
+    sa.Column("skew_seconds", sa.Float),
+    sa.Column("waiting", sa.BigInteger),
+    sa.Column("parked", sa.BigInteger),
+)
+agent_facility = sa.Table(
+    "agent_facility",
+    metadata,
+    sa.Column("agent", sa.ForeignKey("agent.id"), primary_key=True),
+    _facility(primary_key=True),
+)
+token = sa.Table(
+    "token",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("agent", sa.ForeignKey("agent.id"), nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("used_at", Moment),
+    sa.Column("revoked_at", Moment),
+)
+enrolment_code = sa.Table(
+    "enrolment_code",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    # the agent that enrols again; NULL: a new one
+    sa.Column("agent", sa.ForeignKey("agent.id")),
+    # JSON list of facility ids
+    sa.Column("facilities", sa.Text, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("used_at", Moment),
+)
+person = sa.Table(
+    "person",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("role", sa.Text, nullable=False),
+    # NULL: works at the Sở
+    sa.Column("facility", sa.ForeignKey("facility.id")),
+    sa.Column("token_hash", sa.Text, unique=True),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+source = sa.Table(
+    "source",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _facility(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("agent", sa.ForeignKey("agent.id"), nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False, server_default=""),
+    sa.Column("role", sa.Text, nullable=False, server_default="count"),
+    sa.Column("part", sa.Text),
+    sa.Column("first_day", sa.Date),
+    sa.Column("last_day", sa.Date),
+    sa.Column("in_roster", sa.Boolean, nullable=False),
+    sa.Column("ok", sa.Boolean),
+    sa.Column("read_at", Moment),
+    sa.Column("newest_day", sa.Date),
+    sa.Column("since", Moment),
+    sa.Column("error", sa.Text),
+    sa.Column("failed", sa.Text, nullable=False, server_default="[]"),
+    # JSON: measure → raw value → cases; measure → cases
+    sa.Column("unmapped", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("unmapped_cases", sa.Text, nullable=False, server_default="{}"),
+    sa.UniqueConstraint("facility", "name"),
+)
+claim = sa.Table(
+    "claim",
+    metadata,
+    # the lower id claimed first
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("source", sa.ForeignKey("source.id"), nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    # set when the source stays in the roster but no longer counts this measure
+    sa.Column("last_day", sa.Date),
+    sa.UniqueConstraint("source", "measure"),
+)
+tally = sa.Table(
+    "tally",
+    metadata,
+    sa.Column("source", sa.ForeignKey("source.id"), primary_key=True),
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    # JSON: category → count, keys sorted, zeros left out
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+tally_log = sa.Table(
+    "tally_log",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("source", sa.Integer, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+    sa.Column("replaced_at", Moment, nullable=False),
+    sa.Index("ix_tally_log_key", "source", "measure", "day"),
+)

@@ -1,0 +1,64 @@
+"""The windows over which a standing is taken, and the days expected of a measure (architecture.md, "Windows")."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from collector.store.registry import Facility, Pause
+from contract.catalogue import Cadence
+from contract.days import DayRange
+
+WINDOWS = ("today", "7d", "30d", "month", "quarter", "year")
+_PERIOD_MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
+# A measure of a longer cadence that is later than this after its period's end has no data for now.
+_GRACE_DAYS = 15
+
+
+def window(name: str, today: date) -> DayRange:
+    """`today` is the running day; the others end yesterday, calendar periods being those that contain yesterday."""
+    yesterday = today - timedelta(days=1)
+    match name:
+        case "today":
+            return DayRange(today, today)
+        case "7d" | "30d":
+            return DayRange.ending(yesterday, int(name[:-1]))
+        case "month" | "quarter" | "year":
+            cadence: Cadence = {"month": "monthly", "quarter": "quarterly", "year": "yearly"}[name]  # type: ignore[assignment]
+            return DayRange(period(cadence, yesterday).first, yesterday)
+        case _:
+            raise ValueError(f"no such window: {name}")
+
+
+def is_long(cadence: Cadence) -> bool:
+    """Whether every window is replaced by the newest period that has data."""
+    return cadence in _PERIOD_MONTHS
+
+
+def period(cadence: Cadence, day: date) -> DayRange:
+    """The calendar month, quarter or year of `day`."""
+    months = _PERIOD_MONTHS[cadence]
+    first_month = (day.month - 1) // months * months + 1
+    first = date(day.year, first_month, 1)
+    after = first_month + months
+    following = date(day.year + (after > 12), (after - 1) % 12 + 1, 1)
+    return DayRange(first, following - timedelta(days=1))
+
+
+def newest_period(cadence: Cadence, days: Iterable[date], today: date) -> DayRange | None:
+    """The newest period, running or over, in which one of `days` lies; None when it ended too long ago."""
+    newest = max((day for day in days if day <= today), default=None)
+    if newest is None:
+        return None
+    found = period(cadence, newest)
+    return found if today <= found.last + timedelta(days=len(found) + _GRACE_DAYS) else None
+
+
+def expected(cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange) -> list[date]:
+    """The days of `days` for which a tally is expected: every day, or working days; not while closed or paused."""
+    return [
+        day
+        for day in days
+        if (facility.active_from is None or facility.active_from <= day)
+        and (facility.active_to is None or day <= facility.active_to)
+        and (cadence != "working" or day.weekday() < 5)
+        and not any(one.first_day <= day <= one.last_day for one in pauses)
+    ]
