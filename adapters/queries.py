@@ -118,14 +118,13 @@ class SqlAdapter:
                 yield reading
 
     def _count(self, session: Session, measure: str, days: DayRange, reading: Reading) -> None:
-        rows = Rows(self._config, self._facilities, days)
+        rows = Rows(self._config, self._facilities, days, money=self._catalogue.measures[measure].unit == "VND")
         for query in self._queries:
             if query.measure == measure:
                 rows.take(query, session.rows(query.sql, query.time, days, self._lists))
         for facility in self._config.serves:
             for day in days:
-                counts = dict(rows.counts.get((facility, day), {}))
-                reading.tallies.append(DayCount(facility, measure, day, counts))
+                reading.tallies.append(DayCount(facility, measure, day, rows.counts(facility, day)))
         reading.unmapped += [
             Unmapped(facility, measure, day, value, cases) for (facility, day, value), cases in rows.unmapped.items()
         ]

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from adapters.sql import Time
 from contract.adapter import SourceConfig
@@ -42,11 +42,13 @@ def fold(value: object) -> str:
 class Rows:
     """The rows of one measure's queries, added up."""
 
-    def __init__(self, config: SourceConfig, facilities: Mapping[str, str], days: DayRange) -> None:
+    def __init__(self, config: SourceConfig, facilities: Mapping[str, str], days: DayRange, money: bool) -> None:
+        """`money`: what is counted are đồng, whose fractions are added before the day's sum is rounded."""
         self._serves = config.serves
         self._facilities = facilities
         self._days = days
-        self.counts: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+        self._money = money
+        self._sums: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
         self.unmapped: Counter[tuple[str, date, str]] = Counter()
         self.strangers: Counter[str] = Counter()
         self._values: set[str] = set()
@@ -60,17 +62,17 @@ class Rows:
             day = _day(row["day"], query.name)
             if day not in self._days:
                 raise SourceChangedError(f"câu truy vấn “{query.name}”: cột day nằm ngoài những ngày được hỏi")
-            count = _whole(row["count"], query.name)
+            count = _amount(row["count"], query.name) if self._money else _whole(row["count"], query.name)
             facility = self._facility(query, row)
             if count == 0:
                 continue
             if facility is None:
-                self.strangers[_shown(row["facility"])] += count
+                self.strangers[_shown(row["facility"])] += 1 if self._money else int(count)
                 self._bounded(query, fold(row["facility"]))
             else:
                 self._add(query, facility, day, row, count)
 
-    def _add(self, query: Query, facility: str, day: date, row: Mapping[str, object], count: int) -> None:
+    def _add(self, query: Query, facility: str, day: date, row: Mapping[str, object], count: Decimal) -> None:
         if "category" not in row:
             if len(set(query.categories.values()) - {UNKNOWN}) != 1:
                 raise SourceChangedError(f"câu truy vấn “{query.name}” không trả về cột category")
@@ -80,8 +82,15 @@ class Rows:
             category = UNKNOWN if raw is None else query.categories.get(fold(raw))
             if category is None:
                 self._bounded(query, fold(raw))
-                self.unmapped[facility, day, _shown(raw)] += count
-        self.counts[facility, day][category or UNKNOWN] += count
+                # of a sum of money the number of cases is not known, only that there was one
+                self.unmapped[facility, day, _shown(raw)] += 1 if self._money else int(count)
+        # Counter is typed for whole numbers only; it adds decimals all the same
+        self._sums[facility, day][category or UNKNOWN] += count  # type: ignore[assignment]
+
+    def counts(self, facility: str, day: date) -> dict[str, int]:
+        """Whole numbers by category; halves of a đồng are rounded up, as Oracle's and PostgreSQL's ROUND do."""
+        sums: Mapping[str, int | Decimal] = self._sums.get((facility, day), Counter())
+        return {code: int(Decimal(sum_).quantize(Decimal(1), ROUND_HALF_UP)) for code, sum_ in sums.items()}
 
     def _facility(self, query: Query, row: Mapping[str, object]) -> str | None:
         alone = self._serves[0] if len(self._serves) == 1 else None
@@ -123,11 +132,20 @@ def _day(value: object, query: str) -> date:
     raise SourceChangedError(f"câu truy vấn “{query}”: cột day không phải là một ngày")
 
 
-def _whole(value: object, query: str) -> int:
+def _whole(value: object, query: str) -> Decimal:
     number = _number(value)
     if number is None or not 0 <= number <= MAX_COUNT:
         raise SourceChangedError(f"câu truy vấn “{query}”: cột count không phải là số nguyên từ 0 đến 10^15")
-    return number
+    return Decimal(number)
+
+
+def _amount(value: object, query: str) -> Decimal:
+    """An amount of money; a binary float is cut to a millionth, below which it holds only noise."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        amount = Decimal(value)
+        if amount.is_finite() and 0 <= amount <= MAX_COUNT:
+            return amount.quantize(Decimal("0.000001"))
+    raise SourceChangedError(f"câu truy vấn “{query}”: cột count không phải là số tiền từ 0 đến 10^15")
 
 
 def _number(value: object) -> int | None:

@@ -19,10 +19,10 @@ Element = etree._Element
 # A document that fits is parsed in one go, at half the cost of feeding a parser. Most invoices do, and a larger buffer
 # would cost more to allocate than such a file to read.
 _CHUNK = 64 * 1024
-# What may lie between the ends of two wanted elements. A tag or attribute costs libxml2 some 150 bytes of memory, so
+# What may lie between the ends of two wanted elements. A tag or attribute costs libxml2 some 250 bytes of memory, so
 # the reader stays small whatever the file holds.
 _MOST_BYTES = 32 * 1024 * 1024
-_MOST_MARKS = 1_000_000
+_MOST_MARKS = 700_000
 
 # huge_tree stays off: it would lift libxml2's own limits on depth (256), text (10 MB) and entity growth.
 _SAFE: dict[str, Any] = {

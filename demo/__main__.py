@@ -1,6 +1,7 @@
 """`python -m demo`: a province in a box, with its collector and its agents, fed until Ctrl-C."""
 
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from contract.days import now
 from demo.children import ChildDiedError, Children
 from demo.compare import Difference, differences, lines
 from demo.province import Province
-from demo.running import Running, free_port
+from demo.running import Running, reserve
 from demo.screen import Screen
 from demo.truth import Truth
 
@@ -24,12 +25,15 @@ _TAIL_SECONDS = 15
 _MIN_STEPS = 5
 _SETTLE_SECONDS = 60
 _MOST_SHOWN = 40
+_PORTS = range(8080, 8100)
 
 
 @click.command()
 @click.option("--seconds", type=click.IntRange(min=1), help="Tự kết thúc sau chừng ấy giây và so với sự thật.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Thư mục trống để đặt tỉnh mẫu; mặc định: tạm.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Cổng của collector; mặc định 8080 hoặc một cổng trống.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Cổng của collector; mặc định: cổng trống đầu tiên từ 8080."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Hạt giống của tỉnh mẫu.")
 def main(seconds: int | None, directory: Path | None, port: int | None, seed: int) -> None:
     """Một tỉnh trong hộp: năm cơ sở, các hệ thống nguồn sống, agent và collector, sự thật biết trước."""
@@ -42,7 +46,8 @@ def main(seconds: int | None, directory: Path | None, port: int | None, seed: in
         if any(home.iterdir()):
             raise click.UsageError(f"thư mục {home} không trống")
         try:
-            sys.exit(_demo(console, home, port, seed, seconds))
+            with _held(port) as held:
+                sys.exit(_demo(console, home, held.getsockname()[1], seed, seconds))
         except ChildDiedError as error:
             console.print(str(error), markup=False, highlight=False)
             sys.exit(1)
@@ -50,9 +55,15 @@ def main(seconds: int | None, directory: Path | None, port: int | None, seed: in
             console.print("Đã dừng.")
 
 
-def _demo(console: Console, home: Path, port: int | None, seed: int, seconds: int | None) -> int:
+def _held(port: int | None) -> socket.socket:
+    try:
+        return reserve([port] if port else [*_PORTS, 0])
+    except OSError as error:
+        raise click.UsageError(f"không dùng được cổng {port}: {error.strerror}") from None
+
+
+def _demo(console: Console, home: Path, port: int, seed: int, seconds: int | None) -> int:
     ends = time.monotonic() + seconds if seconds else None
-    port = port or free_port(8080)
     console.print("Đang dựng tỉnh mẫu …")
     province = Province(home, now(), seed=seed, collector=f"http://127.0.0.1:{port}")
     try:

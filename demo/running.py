@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,7 +62,9 @@ class Running:
         while time.monotonic() < deadline:
             self._children.check()
             with suppress(httpx.TransportError):
-                if self._http.get("/readyz").is_success:
+                # Asked with our token: should somebody else's collector answer here, ours dies and says so.
+                ready = self._http.get("/readyz").is_success and self._http.get("/api/v1/facilities").is_success
+                if ready:
                     return
             time.sleep(0.1)
         raise ChildDiedError(f"collector không sẵn sàng sau {_START_SECONDS} giây")
@@ -72,13 +75,21 @@ class Running:
         self._children.start(f"agent-{name}", "agent", "--config", str(config), "run")
 
 
-def free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, else any free port."""
-    with socket.socket() as probe:
-        # As a server binds: a port that is only lingering in TIME_WAIT counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def reserve(wanted: Iterable[int]) -> socket.socket:
+    """A socket that holds the first free port of `wanted` until it is closed; a server of ours may still listen there.
+
+    Two demos that start at the same moment so get two ports. Raises OSError when none is free.
+    """
+    problem = OSError("no port wanted")
+    for port in wanted:
+        held = socket.socket()
         try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            held.bind(("127.0.0.1", port))
+        except OSError as error:
+            held.close()
+            problem = error
+            continue
+        # Only now: with it, bind would also have taken a port that another demo holds.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return held
+    raise problem

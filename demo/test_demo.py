@@ -25,7 +25,7 @@ from demo.__main__ import main
 from demo.children import ChildDiedError, Children
 from demo.compare import Difference, arrived, differences, lines
 from demo.province import COUNTED_DAYS, LATE_DAYS, Province
-from demo.running import free_port
+from demo.running import reserve
 from demo.screen import table
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=LOCAL)
@@ -362,10 +362,12 @@ def test_the_command_leaves_a_directory_with_other_files_alone(tmp_path: Path) -
     assert [file.name for file in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_port_that_is_taken_is_not_taken_twice() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert free_port(port) != port
-    assert free_port(port) == port
+def test_two_demos_at_once_hold_two_ports_and_a_server_may_listen_on_a_held_one() -> None:
+    with reserve([0]) as held:
+        port = held.getsockname()[1]
+        with pytest.raises(OSError):
+            reserve([port])
+        with reserve([port, 0]) as other:
+            assert other.getsockname()[1] != port
+        with socket.create_server(("127.0.0.1", port)):
+            socket.create_connection(("127.0.0.1", port)).close()
