@@ -62,9 +62,6 @@ class Cashier:
 
     def _transact(self, treatment: Treatment, branch: Branch, kind: int, amount: Decimal, at: datetime) -> Transaction:
         form = weighted(self._random, _CASHLESS if self._random.random() < branch.cashless else _CASH)
-        if form in (None, "VI_MOI"):
-            # Both are `unknown`, yet a query may tell them apart and round each: let there be nothing to round.
-            amount //= 1
         number, fate = self._past.number(), self._random.random()
         transaction = Transaction(
             id=number,

@@ -1,0 +1,58 @@
+# Everything a newcomer types. On a machine that has only Python 3.11 and (for the tests) apt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test fast lint debian lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp  ## a province in a box; SECONDS=60 ends it by itself
+	$(BIN)/python -m demo $(if $(SECONDS),--seconds $(SECONDS))
+
+test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the whole suite
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+fast: $(VENV)/test.stamp  ## the tests that need no server, under a minute
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+lint: $(VENV)/test.stamp  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+debian:  ## Debian's programs that the tests start
+	@missing=""; \
+	for pair in prometheus:prometheus promtool:prometheus mariadbd:mariadb-server; do \
+	  PATH="$$PATH:/usr/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo"; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: $(VENV)/bin/python requirements/demo.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/demo.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/bin/python requirements/test.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/test.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/demo.stamp
+
+lock:  ## choose versions anew (needs uv)
+	uv pip compile pyproject.toml --extra demo --extra build -o requirements/demo.lock $(LOCK)
+	uv pip compile pyproject.toml --extra test -o requirements/test.lock $(LOCK)
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+	--custom-compile-command "make lock"
+
+clean:  ## what make has made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

