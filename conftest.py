@@ -60,12 +60,12 @@ def postgres_url(postgres_server: Any) -> Iterator[str]:
     """A SQLAlchemy URL of a fresh database, as its owner."""
     name, uri = f"t{uuid4().hex[:12]}", postgres_server.get_uri()
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")
     info = psycopg.conninfo.conninfo_to_dict(uri)
     user, host, port = info["user"], quote(str(info["host"]), safe=""), info.get("port")
     yield f"postgresql+psycopg://{user}@/{name}?host={host}" + (f"&port={port}" if port else "")
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -74,19 +74,24 @@ def mariadb_port() -> Iterator[int]:
     directory = Path(tempfile.mkdtemp(prefix="nhipso-maria-"))
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
-        [program("mariadb-install-db"), "--no-defaults", f"--datadir={directory}", *user]
-        + ["--auth-root-authentication-method=normal", "--skip-test-db"],
+        [
+            *(program("mariadb-install-db"), "--no-defaults", f"--datadir={directory}", *user),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        ],
         check=True,
         capture_output=True,
         timeout=120,
     )
     port = free_port()
     server = subprocess.Popen(
-        [program("mariadbd"), "--no-defaults", f"--datadir={directory}", *user, f"--port={port}"]
-        + ["--bind-address=127.0.0.1", f"--socket={directory}/s", f"--pid-file={directory}/pid"]
-        + ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"],
+        [
+            *(program("mariadbd"), "--no-defaults", f"--datadir={directory}", *user, f"--port={port}"),
+            *("--bind-address=127.0.0.1", f"--socket={directory}/s", f"--pid-file={directory}/pid"),
+            *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"),
+            f"--log-error={directory}/log",
+        ],
         stdout=subprocess.DEVNULL,
-        stderr=(directory / "log").open("w"),
+        stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 60
