@@ -37,6 +37,8 @@ LARGEST_BYTES = 512 * 1024 * 1024
 # Begins the identity of what could not be opened: never equal to a file's, so it is tried again at every poll.
 _CLOSED = "?"
 _NOT_OPENED = "một tệp không mở được: tài khoản chạy nhipso-agent cần quyền đọc, hoặc ổ đĩa có lỗi"
+_FOLDER_NOT_OPENED = "một thư mục con không mở được; các tệp trong đó chưa được đọc"
+# Windows: the file is open in a program that is writing it.
 _SHARING_VIOLATIONS = (32, 33)
 
 
@@ -140,8 +142,8 @@ class Folder:
         for path in scan.closed:
             hidden = self._hide(memory, path)
             scan.seen.add(hidden)
-            sentence = "một thư mục con không mở được; các tệp trong đó chưa được đọc"
-            scan.reading.files.append(FileSeen(hidden, _CLOSED, (), sentence))
+            if known.get(hidden) != _CLOSED:
+                scan.reading.files.append(FileSeen(hidden, _CLOSED, (), _FOLDER_NOT_OPENED))
         # Files of a subfolder that did not open are not gone, and nothing tells which of the hidden paths they are.
         gone = [] if scan.closed else [hidden for hidden in known if hidden not in scan.seen]
         for start in range(0, len(gone), STEP_FILES):

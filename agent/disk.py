@@ -46,7 +46,7 @@ CREATE TABLE file (
 ) WITHOUT ROWID;
 CREATE TABLE entry (
   source TEXT NOT NULL, path BLOB NOT NULL, measure TEXT NOT NULL, "case" BLOB NOT NULL, rank TEXT NOT NULL,
-  category TEXT, facility TEXT, day TEXT
+  category TEXT, facility TEXT, day TEXT, cases INTEGER NOT NULL
 );
 CREATE INDEX entry_case ON entry (source, measure, "case");
 CREATE INDEX entry_path ON entry (source, path);

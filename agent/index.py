@@ -16,18 +16,18 @@ _COUNTS = """
 WITH wanted AS (
   SELECT DISTINCT "case" FROM entry WHERE source = :source AND measure = :measure AND day BETWEEN :first AND :last
 ), placed AS (
-  SELECT e."case", e.category, e.facility, e.day,
+  SELECT e."case", e.category, e.facility, e.day, e.cases,
     ROW_NUMBER() OVER (PARTITION BY e."case" ORDER BY e.rank DESC, e.path DESC) AS nth,
     ROW_NUMBER() OVER (PARTITION BY e."case" ORDER BY e.day IS NULL, e.rank DESC, e.path DESC) AS nth_with_day
   FROM entry e JOIN wanted w ON w."case" = e."case"
   WHERE e.source = :source AND e.measure = :measure
 ), decided AS (
-  SELECT "case", MAX(CASE WHEN nth = 1 THEN category END) AS category,
+  SELECT "case", MAX(CASE WHEN nth = 1 THEN category END) AS category, MAX(CASE WHEN nth = 1 THEN cases END) AS cases,
     MAX(CASE WHEN nth_with_day = 1 THEN facility END) AS facility,
     MAX(CASE WHEN nth_with_day = 1 THEN day END) AS day
   FROM placed GROUP BY "case"
 )
-SELECT facility, day, category, COUNT(*) FROM decided
+SELECT facility, day, category, SUM(cases) FROM decided
 WHERE category IS NOT NULL AND day BETWEEN :first AND :last GROUP BY facility, day, category
 """
 
@@ -55,9 +55,9 @@ def take(connection: sqlite3.Connection, source: str, reading: Reading, keep_bef
         [(source, seen.path, seen.identity, seen.problem) for seen in reading.files],
     )
     connection.executemany(
-        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (source, seen.path, one.measure, one.case, one.rank, one.category, one.facility, one.day and str(one.day))
+            (source, seen.path, *one[:5], one.day and str(one.day), one.cases)
             for seen in reading.files
             for one in seen.entries
         ],

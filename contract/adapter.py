@@ -79,6 +79,8 @@ class Entry(NamedTuple):
     category: str | None
     facility: str | None = None
     day: date | None = None
+    cases: int = 1
+    """More than one where the file itself holds counts (a sheet): then the case is a line of the sheet."""
 
 
 class FileSeen(NamedTuple):
