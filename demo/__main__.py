@@ -98,7 +98,9 @@ def _feed(province: Province, running: Running, children: Children, screen: Scre
         province.step(now())
         steps += 1
         children.check()
-        _compare(province, running, screen, f"Đang chạy, {steps} bước" + ("" if ends else ", Ctrl-C để dừng"))
+        killed = f", {children.killed} lần bị kill và chạy lại" if children.killed else ""
+        note = f"Đang chạy, {steps} bước{killed}" + ("" if ends else ", Ctrl-C để dừng")
+        _compare(province, running, screen, note)
         time.sleep(max(0.0, began + 1 - time.monotonic()))
 
 

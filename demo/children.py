@@ -24,6 +24,9 @@ class Children:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._arguments: dict[str, tuple[str, ...]] = {}
+        self.killed = 0
+        """How often a program was killed from outside and started again."""
         logs.mkdir(exist_ok=True)
 
     def __enter__(self) -> "Children":
@@ -50,6 +53,7 @@ class Children:
 
     def start(self, name: str, *arguments: str) -> int:
         """Start `python -m …`, let it run, and give its process id; what it says goes to the log `name`."""
+        self._arguments[name] = arguments
         with self._log(name).open("ab") as log:
             child = self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
@@ -62,9 +66,15 @@ class Children:
         return child.pid
 
     def check(self) -> None:
-        """Raises ChildDiedError, with the tail of its log, if one has ended."""
-        for name, child in self._running.items():
-            if child.poll() is not None:
+        """Start again what somebody has killed, as systemd would.
+
+        Raises ChildDiedError, with the tail of its log, if one has ended by itself.
+        """
+        for name, child in list(self._running.items()):
+            if (code := child.poll()) is not None and code < 0:
+                self.killed += 1
+                self.start(name, *self._arguments[name])
+            elif code is not None:
                 tail = self._log(name).read_text("utf-8", "replace").splitlines()[-20:]
                 raise ChildDiedError("\n".join([f"{name} đã dừng, mã thoát {child.returncode}:", *tail]))
 
