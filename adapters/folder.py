@@ -9,11 +9,13 @@ import fnmatch
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +40,7 @@ LARGEST_BYTES = 512 * 1024 * 1024
 _CLOSED = "?"
 _NOT_OPENED = "một tệp không mở được: tài khoản chạy nhipso-agent cần quyền đọc, hoặc ổ đĩa có lỗi"
 _FOLDER_NOT_OPENED = "một thư mục con không mở được; các tệp trong đó chưa được đọc"
+_NO_PARTS: Mapping[Path, str] = MappingProxyType({})
 # Windows: the file is open in a program that is writing it.
 _SHARING_VIOLATIONS = (32, 33)
 
@@ -66,13 +69,54 @@ def options_of(config: SourceConfig, model: type[Options]) -> Options:
     try:
         return model.model_validate(dict(config.options))
     except ValidationError as error:
-        unheard_of = f"không có khóa này; các khóa dùng được: {', '.join(model.model_fields)}"
-        sentences = {**_SENTENCES, "extra_forbidden": unheard_of}
         raise ConfigError(
-            f"{config.place}: {'.'.join(str(part) for part in one['loc'])}: "
-            f"{sentences.get(one['type'], 'giá trị không hợp lệ')}"
+            f"{config.place}: {'.'.join(str(part) for part in one['loc'])}: {_mistake(one['type'], one['loc'], model)}"
             for one in error.errors()
         ) from None
+
+
+def _mistake(kind: str, place: Sequence[int | str], model: type[BaseModel]) -> str:
+    if kind != "extra_forbidden":
+        return _SENTENCES.get(kind, "giá trị không hợp lệ")
+    for name in place[:-1]:
+        inner = model.model_fields[str(name)].annotation
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+    return f"không có khóa này; các khóa dùng được: {', '.join(model.model_fields)}"
+
+
+class Remarks:
+    """What is to be said of the cases in one file, by their place in it: of many alike, the first few are shown."""
+
+    _MOST = 5
+
+    def __init__(self, noun: str) -> None:
+        """`noun`: what a case is called, “hóa đơn”."""
+        self._noun = noun
+        self._places: dict[str, list[int]] = {}
+        self._counts: Counter[str] = Counter()
+        self._whole: list[str] = []
+
+    def add(self, remark: str, place: int) -> None:
+        """Of the case at `place`, counted from 1."""
+        self._counts[remark] += 1
+        shown = self._places.setdefault(remark, [])
+        if len(shown) < self._MOST:
+            shown.append(place)
+
+    def add_of_file(self, remark: str) -> None:
+        """Of the file as a whole."""
+        self._whole.append(remark)
+
+    def sentence(self) -> str | None:
+        """All of it; None where there is nothing to say."""
+        parts = list(self._whole)
+        for remark, places in list(self._places.items())[: self._MOST]:
+            count = self._counts[remark]
+            shown = ", ".join(str(place) for place in places) + (", …" if count > len(places) else "")
+            parts.append(f"{count} {self._noun} (thứ {shown} trong tệp) {remark}")
+        if len(self._places) > self._MOST:
+            parts.append(f"và {len(self._places) - self._MOST} lý do khác")
+        return "; ".join(parts) or None
 
 
 @dataclass(slots=True)
@@ -80,6 +124,7 @@ class _Scan:
     """What one walk over the folder has met so far."""
 
     seen: set[bytes] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
     closed: list[str] = field(default_factory=list)
     reading: Reading = field(default_factory=Reading)
     since: float = field(default_factory=time.monotonic)
@@ -97,18 +142,39 @@ class _Scan:
 class Folder:
     """A folder and all below it, without following links to folders and without names that begin with a dot."""
 
-    def __init__(self, root: Path, pattern: str) -> None:
-        """`pattern` is a shell pattern for file names, upper and lower case alike."""
+    def __init__(self, root: Path, pattern: str, parts: Mapping[Path, str] = _NO_PARTS, reading: str = "") -> None:
+        """`pattern` is a shell pattern for file names, upper and lower case alike.
+
+        `parts`: folders, below the root or elsewhere, → the word by which the kind tells their files apart. They are
+        read after the root, in this order: list them in the order in which files move through them, and a file that
+        moves during a read is met twice rather than not at all.
+        `reading`: what else of the configuration decides what a file says; when it changes, all files are read again.
+        """
         self.root = root
         self._matches = re.compile(fnmatch.translate(pattern.casefold())).match
+        self._words = {os.fspath(path): word for path, word in parts.items()}
+        self._tops = list(dict.fromkeys([os.fspath(root), *self._words]))
+        # The deepest first: of two parts that lie in each other the inner one decides.
+        self._deepest = sorted(((_below(top), word) for top, word in self._words.items()), key=lambda p: -len(p[0]))
+        self._inside = _below(os.fspath(root))
+        self._elsewhere = {word for top, word in self._words.items() if not _below(top).startswith(self._inside)}
+        self._reading = reading
+
+    def part_of(self, path: str) -> str:
+        """The word of the part in which the file lies; '' outside all of them."""
+        for top, word in self._deepest:
+            if path.startswith(top):
+                return word
+        return ""
 
     def probe(self) -> None:
-        """List the folder, opening no file. Raises SourceUnavailableError or SourceDeniedError."""
-        try:
-            with os.scandir(self.root) as entries:
-                next(entries, None)
-        except OSError as error:
-            raise self._closed_error(error) from None
+        """List the folder and its parts, opening no file. Raises SourceUnavailableError or SourceDeniedError."""
+        for top in self._tops:
+            try:
+                with os.scandir(top) as entries:
+                    next(entries, None)
+            except OSError as error:
+                raise _closed_error(top, error) from None
 
     def read(self, memory: Memory, read_file: ReadFile) -> Iterator[Reading]:
         """Read every file that is new or changed since `memory`; steps of at most some 500 files or 2 seconds of work.
@@ -121,7 +187,7 @@ class Folder:
         for path, stat in self._entries(scan.closed):
             hidden = self._hide(memory, path)
             scan.seen.add(hidden)
-            identity = f"{stat.st_size}-{stat.st_mtime_ns}"
+            identity = self._identity(path, stat, scan)
             before = known.get(hidden)
             if before != identity:
                 if stat.st_size > LARGE_BYTES:
@@ -145,7 +211,13 @@ class Folder:
             if known.get(hidden) != _CLOSED:
                 scan.reading.files.append(FileSeen(hidden, _CLOSED, (), _FOLDER_NOT_OPENED))
         # Files of a subfolder that did not open are not gone, and nothing tells which of the hidden paths they are.
-        gone = [] if scan.closed else [hidden for hidden in known if hidden not in scan.seen]
+        # A part elsewhere that is suddenly empty may be a share that is not mounted.
+        away = tuple(f"-{word}" for word in self._elsewhere - scan.parts)
+        gone = [
+            hidden
+            for hidden, identity in known.items()
+            if hidden not in scan.seen and not scan.closed and not identity.endswith(away)
+        ]
         for start in range(0, len(gone), STEP_FILES):
             scan.reading.gone = gone[start : start + STEP_FILES]
             yield scan.hand_over()
@@ -154,22 +226,26 @@ class Folder:
 
     def _entries(self, closed: list[str]) -> Iterator[tuple[str, os.stat_result]]:
         """Path and status of every file that matches; folders below the root that do not open are put in `closed`."""
-        waiting, visited = [os.fspath(self.root)], set[tuple[int, int]]()
-        while waiting:
-            folder = waiting.pop()
-            try:
-                stat = os.stat(folder)  # noqa: PTH116 (as fast as it can be: there may be many)
-                # Windows junctions are no links to Python, and may lead back up.
-                if (stat.st_dev, stat.st_ino) in visited and stat.st_ino:
-                    continue
-                visited.add((stat.st_dev, stat.st_ino))
-                with os.scandir(folder) as entries:
-                    yield from self._matching(entries, waiting)
-            except OSError as error:
-                if folder == os.fspath(self.root):
-                    raise self._closed_error(error) from None
-                if not isinstance(error, FileNotFoundError):
-                    closed.append(folder)
+        self.probe()
+        # Windows junctions are no links to Python and may lead back up; a part may be met by another spelling.
+        visited = {place for top in self._tops if (place := _place(top))}
+        for top in self._tops:
+            waiting = [top]
+            while waiting:
+                folder = waiting.pop()
+                try:
+                    place = _place(folder)
+                    if folder != top and (place in visited or folder in self._words):
+                        continue
+                    if place:
+                        visited.add(place)
+                    with os.scandir(folder) as entries:
+                        yield from self._matching(entries, waiting)
+                except OSError as error:
+                    if folder == top:
+                        raise _closed_error(top, error) from None
+                    if not isinstance(error, FileNotFoundError):
+                        closed.append(folder)
 
     def _matching(
         self, entries: Iterator[os.DirEntry[str]], waiting: list[str]
@@ -209,19 +285,37 @@ class Folder:
             self.probe()
         return before is None and getattr(error, "winerror", None) not in _SHARING_VIOLATIONS
 
+    def _identity(self, path: str, stat: os.stat_result, scan: _Scan) -> str:
+        part = self.part_of(path)
+        scan.parts.add(part)
+        marks = f"-{self._reading}-{part}" if self._reading or self._words else ""
+        return f"{stat.st_size}-{stat.st_mtime_ns}{marks}"
+
     def _hide(self, memory: Memory, path: str) -> bytes:
-        name = path[len(os.fspath(self.root)) :]
+        name = path[len(self._inside) - 1 :] if path.startswith(self._inside) else path
         # A name on Linux may be bytes that are not UTF-8; Latin-1 keeps each byte apart and is always text.
         return memory.hide(name if name.isascii() else os.fsencode(name).decode("latin-1"))
 
-    def _closed_error(self, error: OSError) -> SourceError:
-        if isinstance(error, PermissionError):
-            return SourceDeniedError(f"tài khoản chạy nhipso-agent không được đọc thư mục {self.root}")
-        if isinstance(error, FileNotFoundError):
-            return SourceUnavailableError(f"không thấy thư mục {self.root}: sai đường dẫn, hoặc ổ mạng chưa kết nối")
-        if isinstance(error, NotADirectoryError):
-            return SourceUnavailableError(f"{self.root} không phải là thư mục")
-        return SourceUnavailableError(f"không đọc được thư mục {self.root}: ổ đĩa hoặc mạng có lỗi")
+
+def _below(folder: str) -> str:
+    """How the path of everything in `folder` begins."""
+    return folder.rstrip(os.sep) + os.sep
+
+
+def _place(folder: str) -> tuple[int, int] | None:
+    """What the folder is, however it was reached; None where the disk does not number its folders."""
+    stat = os.stat(folder)  # noqa: PTH116 (as fast as it can be: there may be many)
+    return (stat.st_dev, stat.st_ino) if stat.st_ino else None
+
+
+def _closed_error(folder: str, error: OSError) -> SourceError:
+    if isinstance(error, PermissionError):
+        return SourceDeniedError(f"tài khoản chạy nhipso-agent không được đọc thư mục {folder}")
+    if isinstance(error, FileNotFoundError):
+        return SourceUnavailableError(f"không thấy thư mục {folder}: sai đường dẫn, hoặc ổ mạng chưa kết nối")
+    if isinstance(error, NotADirectoryError):
+        return SourceUnavailableError(f"{folder} không phải là thư mục")
+    return SourceUnavailableError(f"không đọc được thư mục {folder}: ổ đĩa hoặc mạng có lỗi")
 
 
 def _said(stream: BinaryIO, stat: os.stat_result, read_file: ReadFile) -> tuple[tuple[Entry, ...], str | None]:

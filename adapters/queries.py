@@ -5,20 +5,24 @@ docs (contract: agent.toml). Vendor files (`vendors/*.toml` in a kind's folder) 
 replace or add queries and lay mappings over theirs.
 """
 
-import re
 import time as clock
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from copy import deepcopy
+from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.rows import Query, Rows, fold
-from adapters.sql import Database, Session, Time, describe_window
+from adapters.sql import Database, Session, Time, binds, describe_window, is_one_select
 from contract.adapter import DayCount, Memory, Reading, SourceConfig, Unmapped
 from contract.catalogue import Catalogue
 from contract.days import DayRange
 from contract.errors import ConfigError, SourceError
+from contract.problems import sentences
 
 
 class Options(BaseModel):
@@ -26,7 +30,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    database_file: str = Field(min_length=1)
+    database_file: str = Field(default="", min_length=1)
     vendor: str | None = None
     attach: dict[str, str] = {}
     queries: dict[str, "QueryTable"] = {}
@@ -47,8 +51,8 @@ class VendorQuery(QueryTable):
     """A query of a vendor file.
 
     `branches`: its `facility` column is the vendor's own branch id, which means something only through
-    `[sources.NAME.facilities]`. `instead`: option of the source → the text to run where that option is set;
-    the option's list is bound as `:OPTION`, its length as `:OPTION_count`.
+    `[sources.NAME.facilities]`. `instead`: option of the source → the text to run where that option is set.
+    Any text may bind an option's list as `:OPTION` and its length as `:OPTION_count`.
     """
 
     note: str = ""
@@ -57,11 +61,15 @@ class VendorQuery(QueryTable):
 
 
 class Vendor(BaseModel):
-    """A vendor file."""
+    """A vendor file.
+
+    `include`: vendor files whose queries it has too, as paths below `adapters/`: what two kinds offer is written once.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    include: list[str] = []
     queries: dict[str, VendorQuery] = {}
 
 
@@ -72,12 +80,14 @@ class SqlAdapter:
         """Check the whole table; raises ConfigError with every problem."""
         self._config = config
         self._catalogue = catalogue
-        options, vendor = _options(config, vendors)
         problems: list[str] = []
+        options = _options(config, problems)
+        vendor = _vendor(config, options, vendors, problems)
         self._lists = _vendor_options(config, options, vendor, problems)
         queries = _merged(config, catalogue, options, vendor, self._lists, problems)
         self._queries = _asked_for(config, queries, problems)
         self._facilities = {fold(value): facility for value, facility in config.facility_map.items()}
+        problems += [f"{config.place}: facilities: {problem}" for problem in _clashes(config.facility_map)]
         if any(query.branches for query in self._queries) and len(config.serves) > 1 and not config.facility_map:
             problems.append(f"{config.place}: nguồn phục vụ nhiều cơ sở, cần bảng [sources.{config.name}.facilities]")
         self._database = _database(config, options, problems)
@@ -121,7 +131,9 @@ class SqlAdapter:
         rows = Rows(self._config, self._facilities, days, money=self._catalogue.measures[measure].unit == "VND")
         for query in self._queries:
             if query.measure == measure:
-                rows.take(query, session.rows(query.sql, query.time, days, self._lists))
+                # closed at once: an error keeps its traceback, and that would keep the transaction open
+                with closing(session.rows(query.sql, query.time, days, self._lists)) as found:
+                    rows.take(query, found)
         for facility in self._config.serves:
             for day in days:
                 reading.tallies.append(DayCount(facility, measure, day, rows.counts(facility, day)))
@@ -141,6 +153,8 @@ class SqlAdapter:
         for query in self._queries:
             if query.measure == measure:
                 parts += [f"Câu truy vấn “{query.name}”; {describe_window(query.time)}", query.sql.strip(), query.note]
+                used = binds(query.sql)
+                parts += [f":{name} = {', '.join(values)}" for name, values in self._lists.items() if name in used]
                 mapping = [f"  {raw} → {code}" for raw, code in query.categories.items()]
                 parts += ["Giá trị của cột category:", *mapping, "  giá trị khác hoặc rỗng → unknown (chưa phân loại)"]
         if self._config.facility_map:
@@ -149,22 +163,40 @@ class SqlAdapter:
         return "\n".join(part for part in parts if part)
 
 
-def _options(config: SourceConfig, vendors: Traversable) -> tuple[Options, Vendor]:
+def _options(config: SourceConfig, problems: list[str]) -> Options:
+    """The keys of the table; one that cannot be used is named and left out, so that the others are checked too."""
+    content = deepcopy(dict(config.options))
+    if "database_file" not in content:
+        problems.append(f"{config.place}: database_file: thiếu khóa bắt buộc này")
     try:
-        options = Options.model_validate(dict(config.options))
+        return Options.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(_sentences(config.place, error)) from None
+        problems += sentences(config.place, error)
+        for one in error.errors(include_input=False):
+            *path, key = one["loc"]
+            table: Any = content
+            for part in path:
+                table = table[part]
+            table.pop(key, None)
+    return Options.model_validate(content)
+
+
+def _vendor(config: SourceConfig, options: Options, vendors: Traversable, problems: list[str]) -> Vendor:
     if options.vendor is None:
-        return options, Vendor(name="-")
-    file = vendors.joinpath(f"{options.vendor}.toml")
-    if not file.is_file():
-        known = ", ".join(sorted(one.name[:-5] for one in vendors.iterdir() if one.name.endswith(".toml")))
-        raise ConfigError(f"{config.place}: vendor: không có “{options.vendor}”; đang có: {known}")
-    return options, Vendor.model_validate(tomllib.loads(file.read_text("utf-8")))
+        return Vendor(name="-")
+    known = {one.name.removesuffix(".toml"): one for one in vendors.iterdir() if one.name.endswith(".toml")}
+    if options.vendor in known:
+        return _vendor_file(known[options.vendor])
+    problems.append(f"{config.place}: vendor: không có “{options.vendor}”; đang có: {', '.join(sorted(known))}")
+    return Vendor(name="-")
 
 
-def _sentences(place: str, error: ValidationError) -> list[str]:
-    return [f"{place}: {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+def _vendor_file(file: Traversable) -> Vendor:
+    """The vendor file, its own queries first."""
+    vendor = Vendor.model_validate(tomllib.loads(file.read_text("utf-8")))
+    included = [_vendor_file(resources.files("adapters").joinpath(path)) for path in vendor.include]
+    queries = {name: query for one in (vendor, *included) for name, query in one.queries.items()}
+    return vendor.model_copy(update={"queries": queries})
 
 
 def _vendor_options(
@@ -178,7 +210,7 @@ def _vendor_options(
         elif not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
             problems.append(f"{config.place}: {name}: phải là danh sách chữ, không rỗng")
         else:
-            lists[name] = value
+            lists[name] = list(dict.fromkeys(value))
     return lists
 
 
@@ -206,9 +238,9 @@ def _merged(
         )
         place = f"{config.place[:-1]}.queries.{name}]"
         declared = {**below.categories, **above.categories}
-        found = [f"{place}: {problem}" for problem in _problems_of(query, declared, catalogue)]
-        problems += found
-        queries += [] if found else [query]
+        problems += [f"{place}: {problem}" for problem in _problems_of(query, declared, lists, catalogue)]
+        problems += [f"{place}: categories: {problem}" for problem in _clashes(above.categories)]
+        queries.append(query)
     if not queries and not problems:
         problems.append(f"{config.place}: chưa có câu truy vấn: khai báo vendor hoặc [sources.{config.name}.queries.…]")
     return queries
@@ -221,7 +253,9 @@ def _categories(catalogue: Catalogue, measure: str, below: QueryTable, above: Qu
     return {**{code: code for code in sorted(codes)}, **{fold(raw): code for raw, code in declared.items()}}
 
 
-def _problems_of(query: Query, declared: Mapping[str, str], catalogue: Catalogue) -> Iterator[str]:
+def _problems_of(
+    query: Query, declared: Mapping[str, str], lists: Mapping[str, list[str]], catalogue: Catalogue
+) -> Iterator[str]:
     measure = catalogue.measures.get(query.measure)
     if measure is None:
         yield f"measure: danh mục không có “{query.measure}”"
@@ -231,17 +265,26 @@ def _problems_of(query: Query, declared: Mapping[str, str], catalogue: Catalogue
             for code in dict.fromkeys(declared.values())
             if code not in measure.codes
         )
-    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", query.sql, flags=re.S).strip()
-    if not bare:
+    if not query.sql:
         yield "sql: chưa có câu truy vấn"
-    elif not re.match(r"(?i)\(*\s*(select|with)\b", bare) or ";" in re.sub(r"'[^']*'", "", bare):
+    elif not is_one_select(query.sql):
         yield "sql: chỉ nhận một câu SELECT"
     else:
-        yield from (f"sql: thiếu :{name}" for name in ("start", "end") if not re.search(rf"(?<![:\w]):{name}\b", bare))
+        used, offered = binds(query.sql), {"start", "end", *lists, *(f"{name}_count" for name in lists)}
+        yield from (f"sql: thiếu :{name}" for name in ("start", "end") if name not in used)
+        yield from (f"sql: không có giá trị nào cho :{name}" for name in sorted(used - offered))
+
+
+def _clashes(mapping: Mapping[str, str]) -> Iterator[str]:
+    """Raw values that are told apart in the table but not when rows are compared with it."""
+    seen: dict[str, str] = {}
+    for raw, meaning in mapping.items():
+        if seen.setdefault(fold(raw), meaning) != meaning:
+            yield f"“{raw}” được khai báo hai lần (không phân biệt chữ hoa, chữ thường, khoảng trắng)"
 
 
 def _asked_for(config: SourceConfig, queries: list[Query], problems: list[str]) -> list[Query]:
-    if config.measures is None:
+    if config.measures is None or not queries:
         return queries
     counted = {query.measure for query in queries}
     uncounted = [measure for measure in config.measures if measure not in counted]
@@ -250,13 +293,14 @@ def _asked_for(config: SourceConfig, queries: list[Query], problems: list[str]) 
 
 
 def _database(config: SourceConfig, options: Options, problems: list[str]) -> Database:
-    file = config.directory / options.database_file
     attach = {name: (config.directory / path).absolute() for name, path in options.attach.items()}
-    odd = [name for name in attach if not name.isidentifier()]
-    problems += [f"{config.place}: attach: “{name}” không phải là tên schema" for name in odd]
+    odd = [name for name in attach if not name.isidentifier() or name in ("main", "temp")]
+    problems += [f"{config.place}: attach: “{name}” không dùng làm tên schema được" for name in odd]
+    file = config.directory / options.database_file
     try:
-        url = file.read_text("utf-8")
-        return Database(url, attach, config.directory, config.timeout_seconds)
+        if options.database_file:
+            # Notepad begins a UTF-8 file with a mark
+            return Database(file.read_text("utf-8-sig"), attach, config.directory, config.timeout_seconds)
     except (OSError, UnicodeDecodeError):
         problems.append(f"{config.place}: database_file: không đọc được tệp {file}")
     except ConfigError as error:

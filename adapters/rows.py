@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from adapters.sql import Time
 from contract.adapter import SourceConfig
 from contract.catalogue import UNKNOWN
-from contract.days import DayRange
+from contract.days import DayRange, local_day
 from contract.errors import SourceChangedError
 from contract.tally import MAX_COUNT
 
@@ -34,9 +34,7 @@ class Query:
 
 def fold(value: object) -> str:
     """How raw values are compared: NFC, casefold, runs of space as one; whole numbers without a fraction."""
-    if isinstance(value, Decimal | float) and value == int(value):
-        value = int(value)
-    return " ".join(unicodedata.normalize("NFC", str(value)).casefold().split())
+    return " ".join(unicodedata.normalize("NFC", _text(value)).casefold().split())
 
 
 class Rows:
@@ -45,6 +43,7 @@ class Rows:
     def __init__(self, config: SourceConfig, facilities: Mapping[str, str], days: DayRange, money: bool) -> None:
         """`money`: what is counted are đồng, whose fractions are added before the day's sum is rounded."""
         self._serves = config.serves
+        self._own_ids = {fold(facility): facility for facility in config.serves}
         self._facilities = facilities
         self._days = days
         self._money = money
@@ -90,7 +89,8 @@ class Rows:
     def counts(self, facility: str, day: date) -> dict[str, int]:
         """Whole numbers by category; halves of a đồng are rounded up, as Oracle's and PostgreSQL's ROUND do."""
         sums: Mapping[str, int | Decimal] = self._sums.get((facility, day), Counter())
-        return {code: int(Decimal(sum_).quantize(Decimal(1), ROUND_HALF_UP)) for code, sum_ in sums.items()}
+        rounded = {code: int(Decimal(sum_).quantize(Decimal(1), ROUND_HALF_UP)) for code, sum_ in sums.items()}
+        return {code: count for code, count in rounded.items() if count}
 
     def _facility(self, query: Query, row: Mapping[str, object]) -> str | None:
         alone = self._serves[0] if len(self._serves) == 1 else None
@@ -105,7 +105,7 @@ class Rows:
         value = fold(row["facility"])
         if self._facilities:
             return self._facilities.get(value)
-        return value if value in self._serves else None
+        return self._own_ids.get(value)
 
     def _bounded(self, query: Query, value: str) -> None:
         self._values.add(value)
@@ -117,18 +117,19 @@ class Rows:
 
 def _day(value: object, query: str) -> date:
     """A date, a datetime, yyyyMMdd as text or as a whole number in any numeric type, or ISO text (SQLite's form)."""
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    text = value.strip() if isinstance(value, str) else str(_number(value))
+    text = _text(value).strip()
     try:
-        if re.fullmatch(r"\d{8}", text):
-            return date(int(text[:4]), int(text[4:6]), int(text[6:]))
-        if re.fullmatch(r"\d{4}-\d\d-\d\d([ T].*)?", text):
-            return date.fromisoformat(text[:10])
+        if re.fullmatch(r"\d{4}-\d\d-\d\d([ T].+)?", text):
+            value = datetime.fromisoformat(text)
+        elif re.fullmatch(r"\d{8}", text):
+            value = date(int(text[:4]), int(text[4:6]), int(text[6:]))
     except ValueError:
         pass
+    if isinstance(value, datetime):
+        # an aware one is a moment, whatever zone the driver shows it in
+        return local_day(value) if value.tzinfo else value.date()
+    if isinstance(value, date):
+        return value
     raise SourceChangedError(f"câu truy vấn “{query}”: cột day không phải là một ngày")
 
 
@@ -158,8 +159,15 @@ def _number(value: object) -> int | None:
         return None
 
 
+def _text(value: object) -> str:
+    """A raw value as text; a byte that is no UTF-8 (an old TCVN3 font) costs one character, not the read."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    whole = _number(value)
+    return str(value if whole is None else whole)
+
+
 def _shown(value: object) -> str:
     """A raw value as people may see it inside the hospital: one line, not long."""
-    text = "NULL" if value is None else str(int(value) if isinstance(value, Decimal) and value == int(value) else value)
-    text = "".join(char if char.isprintable() else " " for char in unicodedata.normalize("NFC", text))
-    return " ".join(text.split())[:60]
+    text = "NULL" if value is None else unicodedata.normalize("NFC", _text(value))
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:60]

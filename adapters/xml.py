@@ -22,7 +22,12 @@ _CHUNK = 64 * 1024
 # What may lie between the ends of two wanted elements. A tag or attribute costs libxml2 some 250 bytes of memory, so
 # the reader stays small whatever the file holds.
 _MOST_BYTES = 32 * 1024 * 1024
-_MOST_MARKS = 700_000
+_MOST_MARKS = 600_000
+# So few bytes need no counting, whatever they are.
+_FEW_BYTES = 256 * 1024
+# A document inside a document describes one case.
+_MOST_INNER_BYTES = 8 * 1024 * 1024
+_MOST_INNER_MARKS = 100_000
 
 # huge_tree stays off: it would lift libxml2's own limits on depth (256), text (10 MB) and entity growth.
 _SAFE: dict[str, Any] = {
@@ -51,18 +56,35 @@ def elements(stream: BinaryIO, *names: str) -> Iterator[Element]:
     TCVN3 and VNI text declares itself UTF-8, while the codes, numbers and dates beside it are plain ASCII).
     Raises SourceChangedError, possibly after some elements were given: not XML, cut short, with a DOCTYPE (so no
     entity is ever expanded and nothing is ever fetched), nested deeper than 256, or not divided by `names`.
+    Of a document that breaks off, what was complete before the break is given first.
     """
     tags = ["{*}" + name for name in names]
     data = _filled(stream)
     codec = _UTF16_STARTS.get(data[:2]) or _declared(data)
     try:
-        if len(data) < _CHUNK:
-            yield from _whole(data, codec).iter(*tags)
-        else:
+        root = _whole(data, codec) if len(data) < _CHUNK else None
+        if root is None:
             yield from _streamed(_recoded(chain((data,), _chunks(stream)), codec), tags)
+        else:
+            yield from root.iter(*tags)
     except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise SourceChangedError(f"XML hỏng, bị cắt cụt hoặc lồng quá sâu, ở dòng {line}, cột {column}") from None
+        raise _broken(error) from None
+
+
+def document(data: bytes) -> Element:
+    """The root of the small document that is `data`, trusted as little as the files of `elements`.
+
+    Raises SourceChangedError, also where it is larger than what is said of one case can be.
+    """
+    marks = data.count(b"<") + data.count(b"=") if len(data) > _FEW_BYTES else 0
+    if len(data) > _MOST_INNER_BYTES or marks > _MOST_INNER_MARKS:
+        raise SourceChangedError("XML bên trong quá lớn")
+    codec = _UTF16_STARTS.get(data[:2]) or _declared(data)
+    root = _whole(data, codec)
+    try:
+        return etree.fromstring(_begun(data.decode(codec, "replace").encode()), _WHOLE_PARSER) if root is None else root
+    except etree.XMLSyntaxError as error:
+        raise _broken(error) from None
 
 
 def child(element: Element | None, *path: str) -> Element | None:
@@ -96,21 +118,39 @@ def fields(element: Element | None) -> dict[str, str]:
     return {one.tag.rpartition("}")[2]: (one.text or "").strip() for one in element}
 
 
-def _whole(data: bytes, codec: str) -> Element:
-    if codec == "utf-8":
-        try:
-            return etree.fromstring(_begun(data), _WHOLE_PARSER)
-        except etree.XMLSyntaxError:
-            pass  # perhaps only for bytes that are not UTF-8, which good files need not be searched for
-    return etree.fromstring(_begun(data.decode(codec, "replace").encode()), _WHOLE_PARSER)
+def first_with(element: Element, name: str) -> Element | None:
+    """The first element, in document order and `element` included, that has a child of this local name."""
+    found = next(element.iter("{*}" + name), None)
+    return None if found is None else found.getparent()
+
+
+def _whole(data: bytes, codec: str) -> Element | None:
+    """The quick way; None where it fails, perhaps only for bytes that are not UTF-8."""
+    if codec != "utf-8":
+        return None
+    try:
+        return etree.fromstring(_begun(data), _WHOLE_PARSER)
+    except etree.XMLSyntaxError:
+        return None
+
+
+def _broken(error: etree.XMLSyntaxError) -> SourceChangedError:
+    line, column = error.position
+    return SourceChangedError(f"XML hỏng, bị cắt cụt hoặc lồng quá sâu, ở dòng {line}, cột {column}")
 
 
 def _streamed(chunks: Iterator[bytes], tags: list[str]) -> Iterator[Element]:
     parser = etree.XMLPullParser(("end",), tag=tags, **_SAFE)
     size = marks = 0
     for chunk in chain((_begun(next(chunks)),), chunks):
-        parser.feed(chunk)
-        size, marks = size + len(chunk), marks + chunk.count(b"<") + chunk.count(b"=")
+        try:
+            parser.feed(chunk)
+        except etree.XMLSyntaxError:
+            yield from _ended(parser)
+            raise
+        size += len(chunk)
+        if size > _FEW_BYTES:
+            marks += chunk.count(b"<") + chunk.count(b"=")
         last = None
         for last in _ended(parser):
             yield last
@@ -167,6 +207,9 @@ def _recoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
         return
     rest = b""
     for chunk in chunks:
+        if not rest and chunk.isascii():
+            yield chunk
+            continue
         data = rest + chunk
         try:
             end = codecs.utf_8_decode(data, "strict", False)[1]

@@ -6,16 +6,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
 import click
 
-from agent import checking, printing
-from agent.app import Agent, describe, start
+from agent import checking, printing, sheet_template
+from agent.app import Agent, describe, problems_of_kinds, start
 from agent.link import Link
 from agent.poll import SLICE_DAYS, Wish
 from agent.pusher import known_catalogue
@@ -26,6 +27,7 @@ from contract.days import DayRange, local_day, now
 from contract.errors import ConfigError, NhipsoError
 
 Day = click.DateTime(["%Y-%m-%d"])
+log = logging.getLogger(__name__)
 as_json = click.option("--json", "as_json", is_flag=True, help="In JSON cho chương trình khác.")
 
 
@@ -41,6 +43,9 @@ class _Group(click.Group):
             ctx.exit(2)
         except NhipsoError as error:
             click.echo(str(error), err=True)
+            ctx.exit(1)
+        except OSError as error:
+            click.echo(f"{error.filename or 'lỗi hệ thống'}: {error.strerror or type(error).__name__}", err=True)
             ctx.exit(1)
 
 
@@ -66,17 +71,22 @@ def main(context: click.Context, file: Path | None, debug: bool) -> None:
         level=logging.DEBUG if debug else logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
     if not debug:
-        for noisy in ("httpx", "httpcore", "apscheduler"):
+        for noisy in ("httpx", "httpcore"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        # It warns of every poll that is skipped because the one before still runs; what matters the service says.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
 
 def _settings(context: click.Context, file: Path | None) -> Settings:
-    return load(file or context.obj or Path(os.environ.get("NHIPSO_AGENT_CONFIG", "agent.toml")))
+    file = file or context.obj or Path(os.environ.get("NHIPSO_AGENT_CONFIG", "agent.toml"))
+    return load(file, partial(problems_of_kinds, file=file))
 
 
 @contextmanager
 def _agent(context: click.Context, file: Path | None) -> Iterator[Agent]:
     agent = start(_settings(context, file), now())
+    if agent.disk.quarantined:
+        log.error("sổ của agent bị hỏng, đã cất tại %s; bắt đầu sổ mới và đọc lại nguồn", agent.disk.quarantined)
     try:
         yield agent
     finally:
@@ -111,14 +121,21 @@ def _sample() -> str:
 def enrol(context: click.Context, collector: str | None, code: str, file: Path | None) -> None:
     """Đổi mã ghi danh lấy mã truy cập và cất nó (chỉ agent đọc được)."""
     settings = _settings(context, file)
-    enrolment = Link(replace(settings, collector=collector.rstrip("/")) if collector else settings).enrol(code)
     target = settings.token_file
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(target.name + ".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(enrolment.token + "\n")
-    fresh.replace(target)
+    try:
+        # Opened before the code is used: it can be used only once.
+        with (
+            closing(Link(replace(settings, collector=collector.rstrip("/")) if collector else settings)) as link,
+            os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened,
+        ):
+            enrolment = link.enrol(code)
+            opened.write(enrolment.token + "\n")
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
     click.echo(f"Đã ghi danh: agent {enrolment.agent}, cơ sở {', '.join(enrolment.facilities)}. Mã truy cập: {target}")
     missing = sorted(set(settings.facilities) - set(enrolment.facilities))
     if missing:
@@ -157,6 +174,18 @@ def explain(context: click.Context, measure: str, file: Path | None) -> None:
     context.exit(0 if counted else 1)
 
 
+@main.command("sheet-template")
+@click.argument("measure")
+@click.argument("target", metavar="TỆP.xlsx", type=click.Path(path_type=Path))
+@_config_option
+@click.pass_context
+def sheet_template_(context: click.Context, measure: str, target: Path, file: Path | None) -> None:
+    """Ghi một bảng tính mẫu để người phụ trách điền một số đếm (đọc bằng kind = "sheet.file")."""
+    settings = _settings(context, file)
+    sheet_template.write(settings, known_catalogue(settings), measure, target)
+    click.echo(f"Đã ghi {target}. Chép vào nơi nguồn sheet.file đọc, rồi điền từ dòng 5.")
+
+
 @main.command("poll-once")
 @_config_option
 @click.pass_context
@@ -180,6 +209,8 @@ def run(context: click.Context, file: Path | None) -> None:
     """Chạy như một dịch vụ cho đến khi được dừng."""
     with _agent(context, file) as agent:
         Service(agent).run()
+    logging.shutdown()
+    os._exit(0)  # a thread that still waits for the collector must not keep us: nothing is lost with it
 
 
 @main.command()

@@ -1,25 +1,25 @@
 """Wiring: one agent put together from its settings, and the things its commands ask of it."""
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
-from agent import reads
 from agent.disk import Disk
 from agent.ledger import Ledger
 from agent.link import Link
 from agent.poll import Poller, Wish
 from agent.pusher import Pusher, known_catalogue
 from agent.reader import Description
+from agent.reads import Readers
 from agent.settings import Settings, Source, two_owners
 from agent.sources import Health, Sources
 from contract.catalogue import Catalogue
+from contract.catalogue import load as shipped_catalogue
 from contract.days import local_day, now
 from contract.errors import ConfigError
 
 LEDGER = "ledger.sqlite"
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Agent:
     ledger: Ledger
     sources: Sources
     kinds: dict[str, Description]
+    readers: Readers
     poller: Poller
     pusher: Pusher
 
@@ -48,41 +49,65 @@ class Agent:
         unsettled = [source for source in self.settings.sources if self.ledger.unsettled(source.name)]
         if unsettled:
             for source in unsettled:
-                self.poll(source, wish)
+                self.poll(source, replace(wish or Wish(), deep=False))
             self.pusher.push(self.kinds)
         return all(answered)
 
-    def nightly(self) -> None:
-        """The deep re-read, the reconcile, the pruning. Raises PushError, StorageError."""
+    def nightly(self, due: datetime) -> None:
+        """The deep re-read, the reconcile, the pruning: what of it was not yet done since `due`.
+
+        A source or a collector that is away is asked again at the next call; the others are not read again with it.
+        Raises PushError, StorageError.
+        """
         for source in self.settings.sources:
-            self.poll(source, Wish(deep=True))
-        self.pusher.reconcile(local_day(now()))
-        self.round()
-        self.ledger.prune(local_day(now()))
-        self.disk.set_state("nightly_at", now().isoformat())
+            deep, moment = f"deep {source.name}", now()
+            if self._is_due(deep, due):
+                health = self.poll(source, Wish(deep=True))
+                if health.read_at and health.read_at >= moment:
+                    self.disk.set_state(deep, moment.isoformat())
+        if self._is_due("nightly_at", due):
+            self.pusher.push(self.kinds)
+            self.pusher.reconcile(local_day(now()))
+            self.round()
+            self.ledger.prune(local_day(now()))
+            self.sources.prune(local_day(now()))
+            self.disk.set_state("nightly_at", now().isoformat())
+
+    def _is_due(self, what: str, due: datetime) -> bool:
+        done = self.disk.state(what, datetime.fromisoformat)
+        if done is None:
+            self.disk.set_state(what, now().isoformat())  # the first read is deep already
+            return False
+        # A moment in the future was written under a wrong clock.
+        return not due <= done <= now()
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the connection to the collector and the file."""
+        self.pusher.close()
         self.disk.close()
 
 
 def describe(settings: Settings, catalogue: Catalogue) -> dict[str, Description]:
     """What each source's kind says of it. Raises ConfigError with every problem of every source."""
-    described = reads.describe([source.config for source in settings.sources], catalogue)
-    problems = [
-        f"{settings.file}: {problem}"
-        for one in described.values()
-        if isinstance(one, ConfigError)
-        for problem in one.problems
-    ]
-    kinds = {name: one for name, one in described.items() if isinstance(one, Description)}
-    counted = {
-        source.name: (source, kinds[source.name].measures) for source in settings.sources if source.name in kinds
-    }
-    problems += two_owners(counted, settings.file)
+    kinds, problems = _described(settings.sources, catalogue, settings.file)
     if problems:
         raise ConfigError(problems)
     return kinds
+
+
+def problems_of_kinds(sources: Sequence[Source], file: Path) -> list[str]:
+    """What the kinds of these sources say against `file`."""
+    return _described(sources, shipped_catalogue(), file)[1]
+
+
+def _described(sources: Sequence[Source], catalogue: Catalogue, file: Path) -> tuple[dict[str, Description], list[str]]:
+    described = Readers().describe([source.config for source in sources], catalogue)
+    problems = [
+        f"{file}: {problem}" for one in described.values() if isinstance(one, ConfigError) for problem in one.problems
+    ]
+    kinds = {name: one for name, one in described.items() if isinstance(one, Description)}
+    counted = {source.name: (source, kinds[source.name].measures) for source in sources if source.name in kinds}
+    return kinds, problems + two_owners(counted, file)
 
 
 def start(settings: Settings, moment: datetime, open_disk: Callable[[], Disk] | None = None) -> Agent:
@@ -92,8 +117,6 @@ def start(settings: Settings, moment: datetime, open_disk: Callable[[], Disk] | 
     """
     kinds = describe(settings, known_catalogue(settings))
     disk = open_disk() if open_disk else Disk(settings.data_dir / LEDGER, moment)
-    if disk.quarantined:
-        log.error("sổ của agent bị hỏng, đã cất tại %s; bắt đầu sổ mới và đọc lại nguồn", disk.quarantined)
     sources = Sources(disk)
     problems = []
     for source in settings.sources:
@@ -109,12 +132,14 @@ def start(settings: Settings, moment: datetime, open_disk: Callable[[], Disk] | 
         raise ConfigError(problems)
     for source in settings.sources:
         sources.set_identity(source.name, kinds[source.name].identity, source.first_day)
+    readers = Readers()
     return Agent(
         settings=settings,
         disk=disk,
         ledger=Ledger(disk),
         sources=sources,
         kinds=kinds,
-        poller=Poller(settings, disk),
+        readers=readers,
+        poller=Poller(settings, disk, readers),
         pusher=Pusher(settings, disk, Link(settings)),
     )

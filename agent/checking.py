@@ -1,6 +1,7 @@
 """`check` and `status`: what would be sent, and how things stand, for hospital IT people and for scripts."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from agent.poll import Wish
 from agent.settings import Settings, Source
 from agent.sources import Sources
 from contract.days import DayRange, local_day, now
-from contract.errors import ConfigError
+from contract.errors import ConfigError, StorageError
 from contract.tally import Tally
 
 
@@ -22,7 +23,8 @@ def check(settings: Settings, directory: Path) -> list[dict[str, Any]]:
 
     Returns the `sources` of contract.md ("check"). Raises ConfigError.
     """
-    agent = start(settings, now(), lambda: _copy(settings.data_dir / LEDGER, directory / LEDGER))
+    ledger = directory / LEDGER
+    agent = start(settings, now(), lambda: _copy(settings.data_dir / LEDGER, ledger) or Disk(ledger, now()))
     try:
         return [_check_one(agent, source) for source in settings.sources]
     finally:
@@ -33,7 +35,7 @@ def _check_one(agent: Agent, source: Source) -> dict[str, Any]:
     today = local_day(now())
     span = DayRange.ending(today, agent.settings.reread_days + 1)
     started = now()
-    health = agent.poll(source, Wish(span=span))
+    health = agent.poll(source, Wish(span=span, check=True))
     unmapped: dict[str, dict[str, int]] = {}
     for measures in agent.sources.unmapped(source.name, today).values():
         for measure, values in measures.items():
@@ -57,19 +59,21 @@ def _check_one(agent: Agent, source: Source) -> dict[str, Any]:
 def status(settings: Settings, directory: Path) -> dict[str, Any]:
     """Ledger, sources, last ack, refused tallies, unmapped values, from a copy of the ledger in `directory`.
 
-    Raises ConfigError when there is no ledger yet.
+    Raises ConfigError when there is no ledger yet, StorageError when it is damaged.
     """
     ledger_file = settings.data_dir / LEDGER
     if not ledger_file.exists():
         raise ConfigError(f"{ledger_file}: chưa có sổ; agent chưa chạy lần nào")
     disk = _copy(ledger_file, directory / LEDGER)
+    if disk is None:
+        raise StorageError(f"{ledger_file}: sổ bị hỏng; khi chạy, agent sẽ cất nó đi và đọc lại nguồn từ đầu")
     ledger, sources, today = Ledger(disk), Sources(disk), local_day(now())
     waiting, parked = ledger.size()
     report = {
         "waiting": waiting,
         "parked": parked,
-        **{name: disk.state(name) for name in ("last_ack", "store_id", "nightly_at")},
-        "differing": json.loads(disk.state("differing") or "{}"),
+        **{name: disk.state(name, str) for name in ("last_ack", "store_id", "nightly_at")},
+        "differing": disk.state("differing", json.loads) or {},
         "damaged_ledgers": sorted(str(file) for file in settings.data_dir.glob(f"{LEDGER}.damaged-*")),
         "sources": [_source_status(ledger, sources, source) for source in settings.sources],
         "refused": [
@@ -107,9 +111,9 @@ def _plain(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _copy(ledger: Path, target: Path) -> Disk:
-    """A copy to work on, also while the service writes to the original."""
-    if ledger.exists():
+def _copy(ledger: Path, target: Path) -> Disk | None:
+    """A copy to work on, also while the service writes to the original, with nothing left beside it; None: damaged."""
+    if ledger.with_name(f"{ledger.name}-wal").exists():
         try:
             with (
                 closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as original,
@@ -117,5 +121,14 @@ def _copy(ledger: Path, target: Path) -> Disk:
             ):
                 original.backup(copy)
         except sqlite3.Error:
-            target.unlink(missing_ok=True)  # a damaged ledger: check reads the sources all the same
-    return Disk(target, now())
+            target.unlink(missing_ok=True)
+            return None
+    elif ledger.exists():
+        # Nobody has it open, and SQLite itself would leave its own files beside one that it opens to read only.
+        shutil.copyfile(ledger, target)
+    disk = Disk(target, now())
+    if disk.quarantined:
+        disk.close()
+        target.unlink()
+        return None
+    return disk

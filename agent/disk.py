@@ -7,10 +7,11 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from contract.days import now
 from contract.errors import StorageError
@@ -60,10 +61,19 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 _VERSION = 1
 # What says that the file itself is damaged, not that something is busy or full.
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_T = TypeVar("_T")
 
 
-class _DamagedError(Exception):
-    """The file holds what SQLite cannot read."""
+class DamagedError(Exception):
+    """The file holds what cannot have been written to it."""
+
+
+def decoded(decode: Callable[[str], _T], text: str) -> _T:
+    """What `decode` makes of a cell, inside a transaction. Raises DamagedError for one that we cannot have written."""
+    try:
+        return decode(text)
+    except (ValueError, TypeError):
+        raise DamagedError from None
 
 
 class Disk:
@@ -78,30 +88,37 @@ class Disk:
         self.quarantined: Path | None = None
         """Where a damaged file was put aside."""
         self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._connection: sqlite3.Connection | None = None
+        self._open_connection(moment)
+
+    def _open_connection(self, moment: datetime) -> sqlite3.Connection:
+        if self._connection is None:
             try:
-                self._connection = self._open()
-            except (sqlite3.DatabaseError, _DamagedError) as error:
-                if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-                    raise
-                self.quarantined = self._move_aside(moment)
-                self._connection = self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"không mở được sổ của agent ({path}): {_why(error)}") from None
+                self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                try:
+                    self._connection = self._open()
+                except (sqlite3.Error, DamagedError) as error:
+                    if not _is_damage(error):
+                        raise
+                    self._move_aside(moment)
+                    self._connection = self._open()
+            except (OSError, sqlite3.Error) as error:
+                raise StorageError(f"không mở được sổ của agent ({self.path}): {_why(error)}") from None
+        return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        existed = self.path.exists()
         self.path.touch(mode=0o600)
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            if existed and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise _DamagedError
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise DamagedError
             connection.execute("BEGIN IMMEDIATE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
+                if connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]:
+                    raise DamagedError
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute("INSERT INTO state VALUES ('hide_key', ?)", (secrets.token_hex(32),))
@@ -109,18 +126,23 @@ class Disk:
             connection.execute("COMMIT")
             if version > _VERSION:
                 raise StorageError("sổ này do một phiên bản nhipso-agent mới hơn ghi; hãy cài lại phiên bản đó")
+            # a row that its index has lost would never be sent
+            if connection.execute("PRAGMA integrity_check(tally)").fetchone()[0] != "ok":
+                raise DamagedError
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _move_aside(self, moment: datetime) -> Path:
+    def _move_aside(self, moment: datetime) -> None:
         """Keep the damaged file for whoever wants to look; the source and the collector hold its content."""
-        target = self.path.with_name(f"{self.path.name}.damaged-{moment:%Y%m%d-%H%M%S}")
+        name = f"{self.path.name}.damaged-{moment:%Y%m%d-%H%M%S}"
+        taken = len(list(self.path.parent.glob(f"{name}*")))
+        target = self.path.with_name(f"{name}-{taken}" if taken else name)
         self.path.replace(target)
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        return target
+        self.quarantined = target
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -129,7 +151,7 @@ class Disk:
         Raises StorageError.
         """
         with self._lock:
-            connection = self._connection
+            connection = self._open_connection(now())
             if connection.in_transaction:
                 yield connection
                 return
@@ -142,7 +164,7 @@ class Disk:
                         connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, DamagedError) as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if _is_damage(error):
@@ -150,20 +172,19 @@ class Disk:
                 raise StorageError(f"không ghi được vào sổ của agent: {_why(error)}") from None
 
     def _start_afresh(self) -> None:
-        """Damaged while in use: go on with an empty file; the source and the collector hold its content."""
-        self._connection.close()
+        """Damaged while in use: the next transaction finds an empty file."""
+        self.close()
         try:
-            self.quarantined = self._move_aside(now())
-            self._connection = self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"không mở được sổ mới của agent: {_why(error)}") from None
+            self._move_aside(now())
+        except OSError as error:
+            raise StorageError(f"không cất được sổ hỏng của agent: {_why(error)}") from None
         log.error("sổ của agent bị hỏng, đã cất tại %s; đọc lại nguồn từ đầu", self.quarantined)
 
-    def state(self, name: str) -> str | None:
-        """A remembered text."""
+    def state(self, name: str, decode: Callable[[str], _T]) -> _T | None:
+        """What `decode` makes of a remembered text."""
         with self.transaction() as connection:
             row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+            return decoded(decode, row[0]) if row else None
 
     def set_state(self, name: str, value: str) -> None:
         """Remember a text."""
@@ -173,11 +194,15 @@ class Disk:
     def close(self) -> None:
         """Release the file."""
         with self._lock:
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED)
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorname"):
+        return True  # Python's own: a text that is not UTF-8
+    return isinstance(error, DamagedError) or str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED)
 
 
 def _why(error: Exception) -> str:
@@ -187,6 +212,6 @@ def _why(error: Exception) -> str:
         return "đĩa đầy, hãy giải phóng dung lượng"
     if name.startswith(("SQLITE_READONLY", "PermissionError", "SQLITE_CANTOPEN")):
         return "không có quyền ghi vào thư mục dữ liệu"
-    if name.startswith(_DAMAGED):
+    if _is_damage(error):
         return "tệp bị hỏng"
     return f"lỗi đĩa ({name})"

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
+from agent.disk import decoded
 from contract.adapter import DayCount, Reading
 
 # The rule of `contract.adapter.Entry`: the highest rank decides the category, the highest that has a day the day.
@@ -68,7 +69,7 @@ def take(connection: sqlite3.Connection, source: str, reading: Reading, keep_bef
 def touched(connection: sqlite3.Connection, source: str) -> set[tuple[str, str, date]]:
     """(measure, facility, day) whose counts may differ from what the ledger holds."""
     rows = connection.execute("SELECT measure, facility, day FROM touched WHERE source = ?", (source,))
-    return {(measure, facility, date.fromisoformat(day)) for measure, facility, day in rows}
+    return {(measure, facility, decoded(date.fromisoformat, day)) for measure, facility, day in rows}
 
 
 def counts(connection: sqlite3.Connection, source: str, wanted: Iterable[tuple[str, str, date]]) -> list[DayCount]:
@@ -76,15 +77,15 @@ def counts(connection: sqlite3.Connection, source: str, wanted: Iterable[tuple[s
     days_of: dict[str, set[date]] = defaultdict(set)
     for measure, _, day in wanted:
         days_of[measure].add(day)
-    found: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
+    found: dict[tuple[str, str, date], dict[str, int]] = defaultdict(dict)
     for measure, days in days_of.items():
         parameters = {"source": source, "measure": measure, "first": str(min(days)), "last": str(max(days))}
         for facility, day, category, cases in connection.execute(_COUNTS, parameters):
-            found[measure, facility, day][category] = cases
+            found[measure, facility, decoded(date.fromisoformat, day)][category] = cases
     return [
-        DayCount(facility, measure, date.fromisoformat(day), by_category)
+        DayCount(facility, measure, day, by_category)
         for (measure, facility, day), by_category in found.items()
-        if date.fromisoformat(day) in days_of[measure]
+        if day in days_of[measure]
     ]
 
 

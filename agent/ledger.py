@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from agent.disk import Disk
+from agent.disk import Disk, decoded
 from contract.adapter import DayCount
 from contract.days import DayRange
-from contract.tally import Ack, Key, MonthDigest, Tally, digest
+from contract.tally import Ack, Counts, Key, MonthDigest, Tally, digest
 
 # Two ways of being parked that are not refusals: an old day that came back empty while the collector holds cases,
 # and a day that cannot be read again while the collector holds other counts.
@@ -48,10 +48,10 @@ class Ledger:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    def record(self, source: str, counts: Iterable[DayCount], rule: Rule) -> int:
-        """Take what was read, in one transaction; only what changed gets a new revision. Returns how many did."""
+    def record(self, source: str, counts: Iterable[DayCount], rule: Rule) -> None:
+        """Take what was read, in one transaction; only what changed gets a new revision."""
         with self._disk.transaction() as connection:
-            return record(connection, source, counts, rule)
+            record(connection, source, counts, rule)
 
     def waiting(self, limit: int) -> list[Tally]:
         """Tallies to send, today's first, then backwards."""
@@ -60,11 +60,11 @@ class Ledger:
                 "SELECT source, facility, measure, day, revision, counts FROM tally INDEXED BY tally_waiting"
                 f" WHERE {_WAITING} ORDER BY day DESC LIMIT ?",
                 (limit,),
-            ).fetchall()
-        return [
-            Tally(Key(facility, source, measure, date.fromisoformat(day)), revision, json.loads(counts))
-            for source, facility, measure, day, revision, counts in rows
-        ]
+            )
+            return [
+                Tally(Key(facility, source, measure, _day(day)), revision, _counts(counts))
+                for source, facility, measure, day, revision, counts in rows
+            ]
 
     def tallies(self, source: str, days: DayRange) -> list[Tally]:
         """All that is held of `source` for `days`."""
@@ -73,11 +73,11 @@ class Ledger:
                 "SELECT facility, measure, day, revision, counts FROM tally WHERE source = ? AND day BETWEEN ? AND ?"
                 " ORDER BY day, facility, measure",
                 (source, str(days.first), str(days.last)),
-            ).fetchall()
-        return [
-            Tally(Key(facility, source, measure, date.fromisoformat(day)), revision, json.loads(counts))
-            for facility, measure, day, revision, counts in rows
-        ]
+            )
+            return [
+                Tally(Key(facility, source, measure, _day(day)), revision, _counts(counts))
+                for facility, measure, day, revision, counts in rows
+            ]
 
     def size(self) -> tuple[int, int]:
         """(how many tallies wait, how many are parked)."""
@@ -123,8 +123,8 @@ class Ledger:
                 "SELECT facility, source, measure, day FROM tally INDEXED BY tally_unsettled"
                 " WHERE source = ? AND stored IS NOT NULL AND parked IS NULL ORDER BY day",
                 (source,),
-            ).fetchall()
-        return [Key(facility, name, measure, date.fromisoformat(day)) for facility, name, measure, day in rows]
+            )
+            return [Key(facility, name, measure, _day(day)) for facility, name, measure, day in rows]
 
     def give_up(self, keys: Iterable[Key]) -> None:
         """These days cannot be read again: the collector's counts stand, and the rows take its revision."""
@@ -160,8 +160,8 @@ class Ledger:
             rows = connection.execute(
                 "SELECT facility, source, measure, day, parked, COALESCE(reason, '') FROM tally"
                 " WHERE parked IS NOT NULL ORDER BY day DESC"
-            ).fetchall()
-        return [Parked(Key(f, s, m, date.fromisoformat(day)), code, why) for f, s, m, day, code, why in rows]
+            )
+            return [Parked(Key(f, s, m, _day(day)), code, why) for f, s, m, day, code, why in rows]
 
     def holds_cases(self, source: str, measure: str, days: DayRange) -> bool:
         """Whether any day in `days` is known to have a case."""
@@ -177,28 +177,24 @@ class Ledger:
         with self._disk.transaction() as connection:
             rows = connection.execute(
                 "SELECT facility, MAX(day) FROM tally WHERE source = ? AND counts <> '{}' GROUP BY facility", (source,)
-            ).fetchall()
-        return {facility: date.fromisoformat(day) for facility, day in rows}
+            )
+            return {facility: _day(day) for facility, day in rows}
 
-    def holds(self, source: str, keys: Iterable[tuple[str, str, date]]) -> set[tuple[str, str, date]]:
-        """Those of `keys` (measure, facility, day) that have a row."""
+    def held(self, source: str, places: Iterable[tuple[str, str, date]]) -> dict[tuple[str, str, date], Counts]:
+        """The counts of those of `places` (measure, facility, day) that have a row."""
+        found = {}
         with self._disk.transaction() as connection:
-            return {
-                (measure, facility, day)
-                for measure, facility, day in keys
-                if connection.execute(
-                    f"SELECT 1 FROM tally {_WHERE_KEY}", (source, facility, measure, str(day))
-                ).fetchone()
-            }
+            for measure, facility, day in places:
+                key = (source, facility, measure, str(day))
+                if row := connection.execute(f"SELECT counts FROM tally {_WHERE_KEY}", key).fetchone():
+                    found[measure, facility, day] = _counts(row[0])
+        return found
 
-    def first_day(self, source: str) -> date | None:
-        """The oldest day held of `source`."""
-        with self._disk.transaction() as connection:
-            day = connection.execute("SELECT MIN(day) FROM tally WHERE source = ?", (source,)).fetchone()[0]
-        return date.fromisoformat(day) if day else None
+    def digests(self, source: str) -> list[tuple[MonthDigest, DayRange]]:
+        """One for each (facility, measure, month) held, and the first and last day of it that is held.
 
-    def digests(self, source: str) -> list[MonthDigest]:
-        """One for each (facility, measure, month) held, without months in which something is unsettled or aside."""
+        Without months in which something waits, is unsettled or aside.
+        """
         days: dict[tuple[str, str, str], list[tuple[date, Mapping[str, int]]]] = {}
         open_months: set[tuple[str, str, str]] = set()
         with self._disk.transaction() as connection:
@@ -209,11 +205,14 @@ class Ledger:
             )
             for facility, measure, day, counts, is_open in rows:
                 month = (facility, measure, day[:7])
-                days.setdefault(month, []).append((date.fromisoformat(day), json.loads(counts)))
+                days.setdefault(month, []).append((_day(day), _counts(counts)))
                 if is_open:
                     open_months.add(month)
         return [
-            MonthDigest(facility=facility, source=source, measure=measure, month=month, digest=digest(content))
+            (
+                MonthDigest(facility=facility, source=source, measure=measure, month=month, digest=digest(content)),
+                DayRange(min(day for day, _ in content), max(day for day, _ in content)),
+            )
             for (facility, measure, month), content in sorted(days.items())
             if (facility, measure, month) not in open_months
         ]
@@ -226,45 +225,49 @@ class Ledger:
             )
 
 
-def record(connection: sqlite3.Connection, source: str, counts: Iterable[DayCount], rule: Rule) -> int:
+def record(connection: sqlite3.Connection, source: str, counts: Iterable[DayCount], rule: Rule) -> None:
     """`Ledger.record` inside a transaction that holds more."""
-    changed = 0
     for one in counts:
         filled = json.dumps({code: n for code, n in sorted(one.counts.items()) if n}, separators=(",", ":"))
         key = (source, one.facility, one.measure, str(one.day))
-        row = connection.execute(f"SELECT counts, revision, stored, parked FROM tally {_WHERE_KEY}", key).fetchone()
+        row = connection.execute(f"SELECT counts, revision, stored FROM tally {_WHERE_KEY}", key).fetchone()
         if row is None:
             connection.execute(
                 "INSERT INTO tally (source, facility, measure, day, counts, revision) VALUES (?, ?, ?, ?, ?, 1)",
                 (*key, filled),
             )
-        elif not _changes(connection, key, one.day, filled, row, rule):
-            continue
-        changed += 1
-    return changed
+        else:
+            _update(connection, key, one.day, filled, row, rule)
 
 
-def _changes(
+def _update(
     connection: sqlite3.Connection,
     key: tuple[str, str, str, str],
     day: date,
     filled: str,
-    row: tuple[str, int, int | None, str | None],
+    row: tuple[str, int, int | None],
     rule: Rule,
-) -> bool:
-    counts, revision, stored, parked = row
-    if stored is None and filled == (counts if parked != UNREADABLE else "{}"):
-        return False
+) -> None:
+    counts, revision, stored = row
+    if stored is None and filled == counts:
+        return
     if stored is not None and filled == "{}" and day < rule.vanish_before and not rule.accept_empty:
         # An old day that this source no longer knows: the collector's counts are the better witness.
         connection.execute(f"UPDATE tally SET parked = ? {_WHERE_KEY}", (VANISHED, *key))
-        return False
+        return
     connection.execute(
         f"UPDATE tally SET counts = ?, revision = ?, stored = NULL, parked = NULL, reason = NULL {_WHERE_KEY}",
         (filled, max(revision, stored or 0) + 1, *key),
     )
-    return True
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
     return key.source, key.facility, key.measure, str(key.day)
+
+
+def _day(text: str) -> date:
+    return decoded(date.fromisoformat, text)
+
+
+def _counts(text: str) -> Counts:
+    return decoded(lambda cell: dict(json.loads(cell)), text)

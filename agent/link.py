@@ -2,9 +2,12 @@
 
 import gzip
 import random
+import re
 import ssl
+import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -18,7 +21,7 @@ from contract.tally import Ack, MonthDigest
 
 _TIMEOUT = httpx.Timeout(60, connect=10)
 # More than any true answer: a digest of ten years of 600 facilities is smaller.
-_MAX_ANSWER = 64 * 1024 * 1024
+_MAX_ANSWER, _LONGEST_ANSWER = 64 * 1024 * 1024, 300.0
 _Answer = TypeVar("_Answer")
 
 
@@ -51,8 +54,9 @@ class Link:
                 proxy=settings.proxy,
                 timeout=_TIMEOUT,
                 headers={"User-Agent": f"nhipso-agent/{__version__}"},
+                trust_env=False,  # agent.toml names the proxy, nobody else
             )
-        except (OSError, ssl.SSLError, ValueError):
+        except (OSError, ssl.SSLError, ValueError, httpx.InvalidURL, ImportError):
             raise ConfigError(
                 f"{settings.file}: [agent]: ca_file, client_cert_file, client_key_file hoặc proxy không dùng được"
             ) from None
@@ -93,28 +97,32 @@ class Link:
         return {"Authorization": f"Bearer {read_token(self._token_file)}"}
 
     def _call(self, method: str, path: str, parse: Callable[[bytes], _Answer], **arguments: Any) -> _Answer:
+        latest = time.monotonic() + _LONGEST_ANSWER
         try:
             with self._client.stream(method, path, **arguments) as response:
-                content = b""
+                content = bytearray()
                 for chunk in response.iter_bytes():
                     content += chunk
-                    if len(content) > _MAX_ANSWER:
+                    if len(content) > _MAX_ANSWER or time.monotonic() > latest:
                         raise CollectorUnavailableError("máy chủ Sở trả lời quá dài")
         except httpx.HTTPError as error:
             raise CollectorUnavailableError(f"không tới được máy chủ Sở ({type(error).__name__})") from None
         _raise_for(response)
         try:
-            return parse(content)
+            return parse(bytes(content))
         except (ValidationError, ConfigError, KeyError):
             raise CollectorUnavailableError("câu trả lời của máy chủ Sở không đúng dạng (proxy chen vào?)") from None
 
 
-def read_token(file: Any) -> str:
+def read_token(file: Path) -> str:
     """The token. Raises CollectorDeniedError when this agent has not been enrolled."""
     try:
-        return str(file.read_text("ascii").strip())
+        token = file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise CollectorDeniedError(f"chưa có mã truy cập trong {file}: chạy nhipso-agent enrol") from None
+        token = ""
+    if not re.fullmatch(r"[!-~]{1,64}?\.[!-~]+", token):
+        raise CollectorDeniedError(f"chưa có mã truy cập trong {file}: chạy nhipso-agent enrol")
+    return token
 
 
 def _raise_for(response: httpx.Response) -> None:

@@ -2,21 +2,21 @@
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from agent import index, ledger, reads
+from agent import index, ledger
 from agent.disk import Disk
 from agent.ledger import Ledger, Rule
 from agent.reader import Description, Done, Slice, Step
+from agent.reads import Readers
 from agent.settings import Settings, Source
 from agent.sources import Health, Sources, measures_read, record_unmapped
 from contract.adapter import DayCount
 from contract.catalogue import Catalogue
 from contract.days import DayRange, local_day
-from contract.errors import SourceChangedError, SourceError
+from contract.errors import ConfigError, SourceChangedError, SourceError
 
 SLICE_DAYS = 7
 log = logging.getLogger(__name__)
@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a poll is for: the ordinary one, the nightly deep one, or a backfill of `span`."""
+    """What a poll is for: the ordinary one, the nightly deep one, a backfill of `span`, a `check` by a person."""
 
     deep: bool = False
     span: DayRange | None = None
     accept_empty: bool = False
+    check: bool = False
     on_slice: Callable[[DayRange], None] = lambda days: None
 
 
@@ -40,19 +41,19 @@ class _Outcome:
     failed: dict[str, SourceError] = field(default_factory=dict)
     strangers: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    fatal: SourceError | None = None
-    changed: int = 0
+    fatal: SourceError | ConfigError | None = None
 
 
 class Poller:
     """Polls sources into the ledger."""
 
-    def __init__(self, settings: Settings, disk: Disk) -> None:
+    def __init__(self, settings: Settings, disk: Disk, readers: Readers) -> None:
         self._settings = settings
         self._disk = disk
+        self._readers = readers
         self._ledger = Ledger(disk)
         self._sources = Sources(disk)
-        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = {source.name: threading.Lock() for source in settings.sources}
 
     def poll(
         self, source: Source, kind: Description, catalogue: Catalogue, moment: datetime, wish: Wish | None = None
@@ -67,7 +68,7 @@ class Poller:
         outcome = _Outcome(good_days={measure: set() for measure in kind.measures})
         held: list[tuple[Slice, Step]] = []
         try:
-            for message in reads.read(source.config, catalogue, slices, self._disk.path):
+            for message in self._readers.read(source.config, catalogue, slices, self._disk.path, wish.check):
                 piece = slices[message.slice]
                 if isinstance(message, Step) and wish.deep and kind.silence_is_zero:
                     held.append((piece, message))
@@ -75,7 +76,7 @@ class Poller:
                     self._take(source, piece, message, wish, moment, outcome)
                 else:
                     self._finish(source, kind, message, piece, wish, moment, outcome)
-        except SourceError as error:
+        except (SourceError, ConfigError) as error:
             outcome.fatal = error
         self._take_held(source, held, wish, moment, outcome)
         if wish.span is None:
@@ -134,7 +135,7 @@ class Poller:
         """Record one step, whole, in one transaction."""
         reading, rule = step.reading, self._rule(wish, moment)
         with self._disk.transaction() as connection:
-            outcome.changed += ledger.record(connection, source.name, reading.tallies, rule)
+            ledger.record(connection, source.name, reading.tallies, rule)
             record_unmapped(connection, source.name, measures_read(reading), piece.days, reading.unmapped)
             if reading.files or reading.gone:
                 index.take(connection, source.name, reading, rule.vanish_before)
@@ -174,10 +175,11 @@ class Poller:
             counts = index.counts(connection, source.name, touched | unsettled.keys())
             found = {(one.measure, one.facility, one.day) for one in counts}
             # A day that had cases and has lost its last one is an empty day; one that never had any is no day at all.
-            emptied = self._ledger.holds(source.name, touched - found)
+            held = self._ledger.held(source.name, (touched | unsettled.keys()) - found)
+            emptied = {place for place, known in held.items() if place in touched or not known}
             counts += [DayCount(facility, measure, day, {}) for measure, facility, day in emptied]
             wanted = [one for one in counts if (one.measure, one.facility, one.day) in touched | unsettled.keys()]
-            outcome.changed += ledger.record(connection, source.name, wanted, self._rule(wish, moment))
+            ledger.record(connection, source.name, wanted, self._rule(wish, moment))
             index.forget_touched(connection, source.name)
         self._ledger.give_up(key for place, key in unsettled.items() if place not in found | emptied)
 
@@ -185,15 +187,17 @@ class Poller:
         self, source: Source, held: list[tuple[Slice, Step]], wish: Wish, moment: datetime, outcome: _Outcome
     ) -> None:
         """A deep re-read is judged whole: one in which every day is empty while cases are known records nothing."""
+        emptied: set[str] = set()
         for measure in {measure for _, step in held for measure in measures_read(step.reading)}:
             days = [one.day for _, step in held for one in step.reading.tallies if one.measure == measure]
             empty = not any(one.counts for _, step in held for one in step.reading.tallies if one.measure == measure)
             if empty and self._ledger.holds_cases(source.name, measure, DayRange(min(days), max(days))):
+                emptied.add(measure)
                 outcome.failed[measure] = SourceChangedError(
                     f"đọc lại {len(set(days))} ngày đều trống dù trước đây có số liệu; chưa ghi nhận gì"
                 )
         for piece, step in held:
-            if not measures_read(step.reading) & outcome.failed.keys() - step.reading.failed.keys():
+            if emptied.isdisjoint(measures_read(step.reading)):
                 self._take(source, piece, step, wish, moment, outcome)
 
     def _note_progress(self, source: Source, ranges: Mapping[str, DayRange], outcome: _Outcome) -> None:

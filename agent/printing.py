@@ -74,7 +74,8 @@ def _loose_ends(source: Mapping[str, Any]) -> Iterator[str]:
         yield f"  Thêm vào agent.toml: [sources.{source['name']}.queries.{measure}.categories]"
         yield from (f'  "{value}" = "…"' for value in list(values)[:10])
     for value, cases in source["strangers"].items():
-        yield f"Không đếm {number(cases)} trường hợp của “{value}”: không có trong [sources.{source['name']}.facilities]"
+        place = f"[sources.{source['name']}.facilities]"
+        yield f"Không đếm {number(cases)} trường hợp của “{value}”: không có trong {place}"
     for problem, files in source["problems"].items():
         yield f"{number(files)} tệp: {problem}"
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from agent.settings import Settings, Source
 from agent.sources import Sources
 from contract import __version__, catalogue
 from contract.catalogue import Catalogue
-from contract.days import local_day, now
-from contract.errors import ConfigError
-from contract.tally import MAX_BYTES, Ack, AgentReport, Push, SourceReport, Tally
+from contract.days import DayRange, local_day, now
+from contract.errors import StorageError
+from contract.tally import MAX_BYTES, Ack, AgentReport, MonthDigest, Push, SourceReport, Tally
 
 BATCH = 1_000
+MAX_ERROR = 2_000
 log = logging.getLogger(__name__)
 
 
@@ -38,29 +39,45 @@ class Pusher:
         self._lock = threading.Lock()
         self._batch = BATCH
 
+    def close(self) -> None:
+        """End the connection to the collector."""
+        self._link.close()
+
     def push(self, kinds: Mapping[str, Description]) -> None:
         """Send the state of all sources and everything that waits. Raises PushError, StorageError.
 
         May be repeated at any time: what was stored before is simply accepted again.
         """
-        before: list[Tally] | None = None
         with self._lock:
-            while (sent := self._ledger.waiting(self._batch)) != before or before is None:
-                try:
-                    ack = self._link.push(self._body(kinds, sent))
-                except TooMuchError:
-                    if len(sent) <= 1:
-                        raise
-                    self._batch = max(1, len(sent) // 2)
-                    continue
-                self._ledger.settle(sent, ack)
-                self._note(ack)
-                for one in ack.refused:
-                    log.warning("máy chủ Sở không nhận %s: %s (%s)", _name(sent, one.index), one.reason, one.code)
-                # A collector that leaves the same tallies waiting must not be asked without end.
-                before = sent
-                if not self._ledger.size()[0]:
-                    return
+            ack = self._drain(kinds)
+            if ack.catalogue != known_catalogue(self._settings).digest:
+                self._fetch_catalogue()
+                if self._ledger.size()[0]:
+                    self._drain(kinds)
+
+    def _drain(self, kinds: Mapping[str, Description]) -> Ack:
+        waiting = self._ledger.waiting(self._batch)
+        while True:
+            try:
+                ack = self._send(kinds, waiting)
+            except TooMuchError:
+                if len(waiting) <= 1:
+                    raise
+                self._batch = len(waiting) // 2
+                waiting = waiting[: self._batch]
+                continue
+            before, waiting = waiting, self._ledger.waiting(self._batch)
+            # A collector that leaves the same tallies waiting must not be asked without end.
+            if not waiting or waiting == before:
+                return ack
+
+    def _send(self, kinds: Mapping[str, Description], sent: list[Tally]) -> Ack:
+        ack = self._link.push(self._body(kinds, sent))
+        self._ledger.settle(sent, ack)
+        self._note(ack)
+        for one in ack.refused:
+            log.warning("máy chủ Sở không nhận %s: %s (%s)", _name(sent, one.index), one.reason, one.code)
+        return ack
 
     def _body(self, kinds: Mapping[str, Description], sent: list[Tally]) -> bytes:
         """The batch as JSON; `sent` is cut to what fits."""
@@ -80,7 +97,7 @@ class Pusher:
         for tally in sent:
             row = {**tally.key._asdict(), "day": str(tally.key.day), "revision": tally.revision, "counts": tally.counts}
             room -= len(json.dumps(row)) + 2
-            if room < 0:
+            if room < 0 and rows:
                 break
             rows.append(row)
         del sent[len(rows) :]
@@ -101,7 +118,7 @@ class Pusher:
             read_at=health.read_at,
             newest_day=self._ledger.newest_days(source.name),
             since=health.since,
-            error=health.error,
+            error=health.error and health.error[:MAX_ERROR],
             failed=sorted(health.failed),
             unmapped=self._sources.unmapped_to_tell(source.name, today),
             unmapped_cases={
@@ -111,8 +128,8 @@ class Pusher:
         )
 
     def _note(self, ack: Ack) -> None:
-        """Follow a store or a catalogue that is another than before."""
-        before = self._disk.state("store_id")
+        """Follow a store that is another than before."""
+        before = self._disk.state("store_id", str)
         if before != ack.store_id:
             if before is not None:
                 log.warning("kho của máy chủ Sở đã được phục hồi: gửi lại toàn bộ sổ")
@@ -120,44 +137,49 @@ class Pusher:
                 self._ledger.retry_refused()
             self._disk.set_state("store_id", ack.store_id)
         self._disk.set_state("last_ack", now().isoformat())
-        if ack.catalogue != known_catalogue(self._settings).digest:
-            self._fetch_catalogue()
 
     def _fetch_catalogue(self) -> None:
         fetched = self._link.catalogue()
         target = _catalogue_file(self._settings)
         fresh = target.with_suffix(".new")
-        fresh.write_text(fetched.model_dump_json(), "utf-8")
-        fresh.replace(target)
+        try:
+            fresh.write_text(fetched.model_dump_json(), "utf-8")
+            fresh.replace(target)
+        except OSError:
+            raise StorageError(f"không ghi được {target}: hết chỗ, hoặc không có quyền ghi") from None
         self._ledger.retry_refused()
         log.info("đã nhận danh mục mới từ máy chủ Sở")
 
     def reconcile(self, today: date) -> None:
         """Compare digests month by month and offer again what differs; two nights in a row are reported."""
         self._ledger.retry_refused()
-        nights: dict[str, int] = json.loads(self._disk.state("differing") or "{}")
+        nights: dict[str, int] = self._disk.state("differing", json.loads) or {}
         still: dict[str, int] = {}
-        for source in self._settings.sources:
-            first = self._ledger.first_day(source.name)
-            if first is None:
-                continue
-            theirs = {
-                (one.facility, one.measure, one.month): one.digest
-                for one in self._link.digests(first, today)
-                if one.source == source.name
-            }
-            differing = [
-                one
-                for one in self._ledger.digests(source.name)
-                if theirs.get((one.facility, one.measure, one.month)) != one.digest
-            ]
-            self._ledger.offer_months((one.source, one.facility, one.measure, one.month) for one in differing)
-            for one in differing:
-                name = f"{one.facility} {one.source} {one.measure} {one.month}"
-                still[name] = nights.get(name, 0) + 1
-                if still[name] >= 2:
-                    log.warning("số liệu lệch với máy chủ Sở %d đêm liền: %s", still[name], name)
+        with self._lock:
+            differing = list(self._differing(today))
+        self._ledger.offer_months((one.source, one.facility, one.measure, one.month) for one in differing)
+        for one in differing:
+            name = f"{one.facility} {one.source} {one.measure} {one.month}"
+            still[name] = nights.get(name, 0) + 1
+            if still[name] >= 2:
+                log.warning("số liệu lệch với máy chủ Sở %d đêm liền: %s", still[name], name)
         self._disk.set_state("differing", json.dumps(still))
+
+    def _differing(self, today: date) -> Iterator[MonthDigest]:
+        """The months whose days held here are not the same at the collector."""
+        ours = [month for source in self._settings.sources for month in self._ledger.digests(source.name)]
+        if not ours:
+            return
+        theirs = set(self._link.digests(min(days.first for _, days in ours), today))
+        asked: dict[DayRange, set[MonthDigest]] = {}
+        for month, days in ours:
+            if month in theirs:
+                continue
+            # The collector may hold more days of that month than this ledger: only the days held here are compared.
+            if days not in asked:
+                asked[days] = set(self._link.digests(days.first, days.last))
+            if month not in asked[days]:
+                yield month
 
 
 def agent_id(token_file: Path) -> str:
@@ -170,11 +192,8 @@ def known_catalogue(settings: Settings) -> Catalogue:
     file = _catalogue_file(settings)
     try:
         return Catalogue.model_validate_json(file.read_bytes())
-    except FileNotFoundError:
-        return catalogue.load()
-    except (OSError, ValidationError, ConfigError):
-        file.unlink(missing_ok=True)  # half a file: it is fetched again with the next ack
-        return catalogue.load()
+    except (OSError, ValidationError):
+        return catalogue.load()  # none, or half a file: it is fetched with the next ack that names another
 
 
 def _catalogue_file(settings: Settings) -> Path:

@@ -35,9 +35,9 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a reader is asked to do: describe every source, or probe or read the only one."""
+    """What a reader is asked to do: describe every source, or read the only one; `check` probes it first."""
 
-    task: Literal["describe", "probe", "read"]
+    task: Literal["describe", "check", "read"]
     sources: tuple[SourceConfig, ...]
     catalogue: Catalogue
     slices: tuple[Slice, ...] = ()
@@ -63,6 +63,11 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The driver is loaded; from now on only the source is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of slice number `slice`."""
 
@@ -72,7 +77,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Slice number `slice` is read to its end; for `probe`, the source answered."""
+    """Slice number `slice` is read to its end."""
 
     slice: int
 
@@ -84,7 +89,7 @@ class Failed:
     error: NhipsoError
 
 
-Message = Described | Step | Done | Failed
+Message = Described | Ready | Step | Done | Failed
 
 
 class IndexMemory:
@@ -125,9 +130,9 @@ def work(job: Job) -> Iterator[Message]:
             return
         [config] = job.sources
         adapter = open_source(config, job.catalogue)
-        if job.task == "probe":
+        yield Ready()
+        if job.task == "check":
             adapter.probe()
-            yield Done(0)
         for number, piece in enumerate(job.slices):
             for reading in adapter.read(piece.days, piece.measures, IndexMemory(job.ledger, config.name)):
                 yield Step(number, reading)

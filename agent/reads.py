@@ -1,10 +1,12 @@
 """The agent's side of the reader: start it, take its messages, kill it when one is overdue."""
 
+import math
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,53 +20,115 @@ from contract.errors import ConfigError, NhipsoError, SourceChangedError, Source
 START_SECONDS = 15.0
 
 
-_running: set["subprocess.Popen[bytes]"] = set()
-_stopping = threading.Event()
-
-
 class StoppedError(NhipsoError):
     """The read was cut off because the agent itself is ending: says nothing about the source."""
 
 
-def stop_all() -> None:
-    """Kill every running reader: the agent is about to end."""
-    _stopping.set()
-    for process in list(_running):
-        process.kill()
+class Readers:
+    """The readers of one agent; `stop` ends those that run and lets no other begin."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Kill every running reader: the agent is about to end."""
+        self._stopping.set()
+        for process in list(self._running):
+            process.kill()
+
+    def describe(self, sources: Sequence[SourceConfig], catalogue: Catalogue) -> dict[str, Description | ConfigError]:
+        """What each source's kind says of it. Raises SourceUnavailableError when the reader itself does not work."""
+        for message in self._messages(Job("describe", tuple(sources), catalogue), START_SECONDS):
+            if isinstance(message, Described):
+                return dict(message.sources)
+            if isinstance(message, Failed):
+                raise message.error
+        raise SourceUnavailableError("bộ đọc kết thúc mà không trả lời")
+
+    def read(
+        self,
+        source: SourceConfig,
+        catalogue: Catalogue,
+        slices: Sequence[Slice],
+        ledger: Path | None,
+        check: bool = False,
+    ) -> Iterator[Step | Done]:
+        """The steps of a read as they come; earlier ones stand when a later one does not come.
+
+        `check`: probe first, so that a person hears soon and clearly what is wrong.
+
+        Raises SourceError, ConfigError when a file that agent.toml names has changed, StoppedError.
+        """
+        job = Job("check" if check else "read", (source,), catalogue, tuple(slices), ledger)
+        for message in self._messages(job, source.timeout_seconds):
+            if isinstance(message, Failed):
+                raise message.error
+            if isinstance(message, Step | Done):
+                yield message
+
+    def _messages(self, job: Job, seconds: float) -> Iterator[Message]:
+        """Run a reader; each message must come within `seconds` of the one before (the first: and the start)."""
+        process = _start()
+        assert process.stdin and process.stdout
+        self._running.add(process)
+        if self._stopping.is_set():
+            process.kill()
+        limit = _Limit(process, START_SECONDS + seconds)
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.flush()  # and stays open: its end tells the reader that the agent is gone
+            while True:
+                message: Message = pickle.load(process.stdout)  # noqa: S301 (our own child)
+                limit.lift()
+                yield message
+                limit.set(seconds + 2)  # the adapter's own time limit comes first and says more
+        except (EOFError, pickle.UnpicklingError, OSError):
+            if self._stopping.is_set():
+                raise StoppedError("agent đang dừng") from None
+            if limit.overdue:
+                raise SourceUnavailableError(f"nguồn không trả lời trong {seconds:g} giây") from None
+            if process.wait() != 0:
+                raise SourceChangedError("bộ đọc bị dừng giữa chừng (trình điều khiển lỗi?)") from None
+        finally:
+            limit.end()
+            self._running.discard(process)
+            process.kill()
+            _close(process)
 
 
-def describe(sources: Sequence[SourceConfig], catalogue: Catalogue) -> dict[str, Description | ConfigError]:
-    """What each source's kind says of it. Raises SourceUnavailableError when the reader itself does not work."""
-    for message in _messages(Job("describe", tuple(sources), catalogue), START_SECONDS):
-        if isinstance(message, Described):
-            return dict(message.sources)
-        if isinstance(message, Failed):
-            raise message.error
-    raise SourceUnavailableError("bộ đọc kết thúc mà không trả lời")
+class _Limit:
+    """Kills a reader whose next message is overdue."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+        self.overdue = False
+        self._process = process
+        self._ended = threading.Event()
+        self.set(seconds)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def set(self, seconds: float) -> None:
+        """The next message must come within `seconds`."""
+        self._due = time.monotonic() + seconds
+
+    def lift(self) -> None:
+        """No message is awaited now."""
+        self._due = math.inf
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(min(1.0, max(0.0, self._due - time.monotonic()))):
+            if time.monotonic() >= self._due:
+                self.overdue = True
+                self._process.kill()
+                return
 
 
-def probe(source: SourceConfig, catalogue: Catalogue) -> None:
-    """Ask one source whether a read would work. Raises SourceError."""
-    for message in _messages(Job("probe", (source,), catalogue), source.timeout_seconds):
-        if isinstance(message, Failed):
-            raise message.error
-
-
-def read(
-    source: SourceConfig, catalogue: Catalogue, slices: Sequence[Slice], ledger: Path | None
-) -> Iterator[Step | Done]:
-    """The steps of a read as they come. Raises SourceError at the first that does not; earlier ones stand."""
-    job = Job("read", (source,), catalogue, tuple(slices), ledger)
-    for message in _messages(job, source.timeout_seconds):
-        if isinstance(message, Failed):
-            raise message.error
-        if isinstance(message, Step | Done):
-            yield message
-
-
-def _messages(job: Job, seconds: float) -> Iterator[Message]:
-    """Run a reader; each message must come within `seconds` of the one before (the first: and the start)."""
-    process = subprocess.Popen(
+def _start() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
         # not `-m`: messages must be pickled as classes of agent.reader, not of __main__
         [sys.executable, "-c", f"from {reader.__name__} import main; main()"],
         stdin=subprocess.PIPE,
@@ -73,38 +137,13 @@ def _messages(job: Job, seconds: float) -> Iterator[Message]:
         cwd=Path(reader.__file__).parent.parent,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    assert process.stdin and process.stdout
-    _running.add(process)
-    overdue = threading.Event()
 
-    def kill() -> None:
-        overdue.set()
-        process.kill()
 
-    wait = START_SECONDS + seconds
-    try:
-        pickle.dump(job, process.stdin)
-        process.stdin.flush()  # and stays open: its end tells the reader that the agent is gone
-        while True:
-            timer = threading.Timer(wait, kill)
-            timer.daemon = True
-            timer.start()
-            try:
-                message: Message = pickle.load(process.stdout)  # noqa: S301 (our own child)
-            finally:
-                timer.cancel()
-            yield message
-            wait = seconds + 2  # the adapter's own time limit comes first and says more
-    except (EOFError, pickle.UnpicklingError, BrokenPipeError):
-        if _stopping.is_set():
-            raise StoppedError("agent đang dừng") from None
-        if overdue.is_set():
-            raise SourceUnavailableError(f"nguồn không trả lời trong {seconds:g} giây") from None
-        if process.wait() != 0:
-            raise SourceChangedError("bộ đọc bị dừng giữa chừng (trình điều khiển lỗi?)") from None
-    finally:
-        _running.discard(process)
-        process.kill()
-        process.stdin.close()
-        process.stdout.close()
-        process.wait()
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    for pipe in (process.stdin, process.stdout):
+        try:
+            if pipe:
+                pipe.close()
+        except OSError:
+            pass  # what could not be written to a reader that is gone
+    process.wait()

@@ -5,34 +5,44 @@ import logging
 import random
 import signal
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from agent import reads
 from agent.app import Agent
+from agent.reads import StoppedError
 from agent.settings import Source
 from contract.days import LOCAL, now
 from contract.errors import CollectorUnavailableError, PushError, StorageError
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+# What still waits for a collector when the agent is told to end is sent after the next start.
+STOP_SECONDS = 5.0
+# A clock that moved by more than this against the time that really passed was set.
+CLOCK_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
 class Service:
     """Runs an agent until stopped."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, clock: Callable[[], datetime] = now) -> None:
         self._agent = agent
+        self._clock = clock
         self._stop = threading.Event()
         self._failures = 0
+        self._not_before = 0.0
         self._broken: dict[str, str] = {}
         # The defaults of APScheduler skip a run that is one second late; ours is late rather than never.
         self._scheduler = BackgroundScheduler(
-            timezone=LOCAL, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
+            timezone=LOCAL, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        self._scheduler.add_listener(_note, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
+        self._scheduler.add_listener(_note, EVENT_JOB_ERROR)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, or until `stop` is called from another thread."""
@@ -48,19 +58,36 @@ class Service:
                 id=f"poll {source.name}",
                 seconds=seconds,
                 jitter=seconds / 10,
-                next_run_time=now() + timedelta(seconds=min(position, seconds / 10)),
+                next_run_time=self._clock() + timedelta(seconds=min(position, seconds / 10)),
             )
         self._scheduler.add_job(self._nightly, "interval", minutes=10, id="nightly", jitter=60)
         self._scheduler.start()
         log.info("agent chạy: %d nguồn, mỗi %g phút", len(self._agent.settings.sources), seconds / 60)
-        while not self._stop.wait(1):
-            pass
-        self._scheduler.shutdown(wait=True)
+        self._follow_the_clock()
+        self._end()
 
     def stop(self) -> None:
         """End soon: running readers are killed, nothing half-read is recorded."""
         self._stop.set()
-        reads.stop_all()
+        self._agent.readers.stop()
+
+    def _follow_the_clock(self) -> None:
+        """Wait for `stop`. Jobs are due at moments of the clock: when it is set, they are due now."""
+        ahead = self._clock().timestamp() - time.monotonic()
+        while not self._stop.wait(1):
+            before, ahead = ahead, self._clock().timestamp() - time.monotonic()
+            if abs(ahead - before) > CLOCK_SECONDS:
+                log.warning("đồng hồ của máy này vừa được chỉnh %+.0f giây", ahead - before)
+                for job in self._scheduler.get_jobs():
+                    with suppress(JobLookupError):  # it has just run for the last time
+                        job.modify(next_run_time=self._clock())
+
+    def _end(self) -> None:
+        """Let running jobs end, for a moment: whatever they leave undone is done after the next start."""
+        self._scheduler.remove_all_jobs()
+        ending = threading.Thread(target=self._scheduler.shutdown, daemon=True)
+        ending.start()
+        ending.join(STOP_SECONDS)
 
     def _poll(self, source: Source) -> None:
         try:
@@ -69,48 +96,54 @@ class Service:
         except StorageError as error:
             self._told("ledger", f"ngừng đọc nguồn: {error}")
             return
-        except reads.StoppedError:
+        except StoppedError:
             return
-        if not self._stop.is_set():
+        if time.monotonic() >= self._not_before:
             self._push(source)
 
     def _push(self, source: Source | None = None) -> None:
         """Push now; on failure try again later, each time a little later, at a random moment."""
+        if self._stop.is_set():
+            return
         try:
             self._agent.pusher.push(self._agent.kinds)
+            if source and self._agent.ledger.unsettled(source.name):
+                # The collector knows some days otherwise: read them now rather than in five minutes.
+                self._agent.poll(source)
+                self._agent.pusher.push(self._agent.kinds)
+        except StoppedError:
+            return
         except (PushError, StorageError) as error:
             self._told("push", str(error))
-            self._failures += 1
-            wished = error.retry_after if isinstance(error, CollectorUnavailableError) else None
-            wait = min(FIRST_WAIT * 2 ** min(self._failures, 8), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
-            later = now() + timedelta(seconds=max(wait, wished or 0))
-            self._scheduler.add_job(self._push, "date", run_date=later, id="push again", replace_existing=True)
+            self._push_later(error)
             return
-        self._failures = 0
+        self._failures, self._not_before = 0, 0.0
         self._mended("push")
-        if source and self._agent.ledger.unsettled(source.name):
-            # The collector knows some days otherwise: read them now rather than in five minutes.
-            self._agent.poll(source)
-            self._agent.pusher.push(self._agent.kinds)
+
+    def _push_later(self, error: Exception) -> None:
+        wait = min(FIRST_WAIT * 2 ** min(self._failures, 8), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+        wished = error.retry_after if isinstance(error, CollectorUnavailableError) else None
+        wait = max(wait, wished or 0)
+        self._failures += 1
+        self._not_before = time.monotonic() + wait
+        if not self._stop.is_set():
+            later = self._clock() + timedelta(seconds=wait)
+            self._scheduler.add_job(self._push, "date", run_date=later, id="push again", replace_existing=True)
 
     def _nightly(self) -> None:
         """Once a night at the quiet hour, each agent at its own minute; later when the machine was off then."""
         settings = self._agent.settings
-        text = self._agent.disk.state("nightly_at")
         spread = hashlib.sha256(",".join(settings.facilities).encode()).digest()[0] % 60
-        moment = now()
+        moment = self._clock()
         due = datetime.combine(moment.date(), settings.deep_reread_at, LOCAL) + timedelta(minutes=spread)
         due -= timedelta(days=1) if due > moment else timedelta()
-        if text is None:
-            self._agent.disk.set_state("nightly_at", moment.isoformat())  # the first read was deep already
-        elif datetime.fromisoformat(text) < due:
-            try:
-                self._agent.nightly()
-                self._mended("nightly")
-            except reads.StoppedError:
-                return
-            except (PushError, StorageError) as error:
-                self._told("nightly", f"việc ban đêm chưa xong: {error}")
+        try:
+            self._agent.nightly(due)
+            self._mended("nightly")
+        except StoppedError:
+            return
+        except (PushError, StorageError) as error:
+            self._told("nightly", f"việc ban đêm chưa xong: {error}")
 
     def _told(self, what: str, message: str) -> None:
         """Log the first failure and a changed one, not each."""
@@ -124,7 +157,4 @@ class Service:
 
 
 def _note(event: JobExecutionEvent) -> None:
-    if event.code == EVENT_JOB_MISSED:
-        log.warning("lỡ giờ chạy %s", event.job_id)
-    else:
-        log.error("việc %s gặp lỗi chưa lường trước (%s)", event.job_id, type(event.exception).__name__)
+    log.error("việc %s gặp lỗi chưa lường trước (%s)", event.job_id, type(event.exception).__name__)

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
@@ -18,7 +18,7 @@ T = TypeVar("T", bound=BaseModel)
 _SOURCE_NAME = TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")])
 
 
-class _AgentTable(BaseModel):
+class AgentTable(BaseModel):
     """`[agent]`. Paths may be relative to the directory of agent.toml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +38,7 @@ class _AgentTable(BaseModel):
     client_key_file: str | None = None
 
 
-class _SourceTable(BaseModel):
+class SourceTable(BaseModel):
     """The keys of `[sources.NAME]` that every kind has; the others are the kind's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -87,8 +87,12 @@ class Settings:
     sources: tuple[Source, ...]
 
 
-def load(file: Path) -> Settings:
-    """Read `file`. Raises ConfigError with every problem found in it (kinds check their own keys later)."""
+def load(file: Path, problems_of_kinds: Callable[[Sequence[Source]], Iterable[str]] = lambda sources: ()) -> Settings:
+    """Read `file`. Raises ConfigError with every problem found in it.
+
+    A source's kind checks the keys of its own when the agent starts; when the file has other problems, it is asked
+    by `problems_of_kinds`, so that all are named at once.
+    """
     try:
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -96,13 +100,13 @@ def load(file: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
     problems = [f"{file}: không có bảng [{name}]" for name in content if name not in ("agent", "sources")]
-    table = _checked(_AgentTable, content.get("agent", {}), f"{file}: [agent]", problems)
-    facilities = _facilities(table, file, problems) if table else ()
+    table = _checked(AgentTable, content.get("agent", {}), f"{file}: [agent]", problems)
+    facilities = _facilities(table, file, problems) if table else _named(content.get("agent"))
     sources = tuple(_sources(content.get("sources", {}), facilities, file, problems))
     if not content.get("sources"):
         problems.append(f"{file}: chưa có nguồn nào: thêm một bảng [sources.TÊN]")
     if problems or table is None:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *problems_of_kinds(sources)])
 
     def path(text: str | None) -> Path | None:
         return None if text is None else (file.absolute().parent / text)
@@ -140,10 +144,18 @@ def two_owners(sources: Mapping[str, tuple[Source, tuple[str, ...]]], file: Path
     ]
 
 
-def _facilities(table: _AgentTable, file: Path, problems: list[str]) -> tuple[str, ...]:
+def _facilities(table: AgentTable, file: Path, problems: list[str]) -> tuple[str, ...]:
     if (table.facility is None) == (table.facilities is None):
         problems.append(f"{file}: [agent]: cần đúng một trong hai khóa facility, facilities")
     return tuple(dict.fromkeys(table.facilities or ([table.facility] if table.facility else [])))
+
+
+def _named(table: Any) -> tuple[str, ...]:
+    """The facilities of an `[agent]` that has other problems."""
+    table = table if isinstance(table, dict) else {}
+    listed = table.get("facilities")
+    both = [table.get("facility"), *(listed if isinstance(listed, list) else [])]
+    return tuple(one for one in both if isinstance(one, str))
 
 
 def _sources(tables: Any, facilities: tuple[str, ...], file: Path, problems: list[str]) -> Iterator[Source]:
@@ -156,7 +168,7 @@ def _sources(tables: Any, facilities: tuple[str, ...], file: Path, problems: lis
             _SOURCE_NAME.validate_python(name)
         except ValidationError:
             problems.append(f"{place}: tên nguồn chỉ gồm chữ không dấu, số, dấu chấm, gạch")
-        table = _checked(_SourceTable, content, place, problems)
+        table = _checked(SourceTable, content, place, problems)
         if table is None:
             continue
         problems.extend(

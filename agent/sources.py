@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from agent import index
-from agent.disk import Disk
+from agent.disk import Disk, decoded
 from contract.adapter import Reading, Unmapped
 from contract.days import DayRange
 
@@ -38,7 +39,7 @@ class Sources:
         """(identity, `from`) under which `name` was last read; (None, None) when it never was."""
         with self._disk.transaction() as connection:
             row = connection.execute("SELECT identity, first_day FROM source WHERE name = ?", (name,)).fetchone()
-        return (row[0], row[1] and date.fromisoformat(row[1])) if row else (None, None)
+            return (row[0], row[1] and decoded(date.fromisoformat, row[1])) if row else (None, None)
 
     def set_identity(self, name: str, identity: str, first_day: date | None) -> None:
         """From now on `name` is this system; one that starts at another day is read from there."""
@@ -57,7 +58,7 @@ class Sources:
             row = connection.execute(
                 "SELECT last_good_day FROM progress WHERE source = ? AND measure = ?", (name, measure)
             ).fetchone()
-        return date.fromisoformat(row[0]) if row else None
+            return decoded(date.fromisoformat, row[0]) if row else None
 
     def set_last_good_day(self, name: str, days: Mapping[str, date]) -> None:
         """Measure → last good day."""
@@ -74,18 +75,18 @@ class Sources:
             row = connection.execute(
                 "SELECT ok, read_at, since, error, failed, strangers, seconds FROM source WHERE name = ?", (name,)
             ).fetchone()
-        if row is None:
-            return Health()
-        ok, read_at, since, error, failed, strangers, seconds = row
-        return Health(
-            bool(ok),
-            read_at and datetime.fromisoformat(read_at),
-            since and datetime.fromisoformat(since),
-            error,
-            json.loads(failed),
-            json.loads(strangers),
-            json.loads(seconds),
-        )
+            if row is None:
+                return Health()
+            ok, read_at, since, error, failed, strangers, seconds = row
+            return Health(
+                bool(ok),
+                read_at and decoded(datetime.fromisoformat, read_at),
+                since and decoded(datetime.fromisoformat, since),
+                error,
+                decoded(json.loads, failed),
+                decoded(json.loads, strangers),
+                decoded(json.loads, seconds),
+            )
 
     def set_health(self, name: str, health: Health) -> None:
         """Keep `health`."""
@@ -124,11 +125,17 @@ class Sources:
                 (name, str(today - timedelta(days=WINDOW_DAYS)), least_cases, least_days),
             ).fetchall()
         found: dict[str, dict[str, dict[str, int]]] = {}
+        told: Counter[str] = Counter()
         for facility, measure, value, cases in rows:
-            values = found.setdefault(facility, {}).setdefault(measure, {})
-            if not frequent or len(values) < MOST_VALUES:
-                values[value] = cases
+            told[measure] += 1
+            if not frequent or told[measure] <= MOST_VALUES:
+                found.setdefault(facility, {}).setdefault(measure, {})[value] = cases
         return found
+
+    def prune(self, today: date) -> None:
+        """Forget raw values that nobody asks about any more."""
+        with self._disk.transaction() as connection:
+            connection.execute("DELETE FROM unmapped WHERE day <= ?", (str(today - timedelta(days=WINDOW_DAYS)),))
 
     def problems(self, name: str) -> dict[str, int]:
         """What could not be read of a folder: our own sentence → number of files."""

@@ -1,6 +1,7 @@
 """The command nhipso-collector. Exit codes: 0 done, 1 something asked for did not hold, 2 wrong usage or config."""
 
 import csv
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -38,6 +39,12 @@ class _Group(click.Group):
         except NhipsoError as error:
             click.echo(str(error), err=True)
             ctx.exit(1)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            click.echo(f"{error.filename or 'máy này'}: không đọc hoặc ghi được ({error.strerror})", err=True)
+            # a full disk is nobody's wrong usage
+            ctx.exit(1 if error.errno == errno.ENOSPC else 2)
 
 
 @click.group(cls=_Group)
@@ -128,17 +135,18 @@ def facility() -> None:
 @click.argument("facility_id")
 @click.option("--name", required=True, help="Tên cơ sở.")
 @click.option("--level", required=True, help="province, regional, commune_station, clinic, department.")
-@click.option("--ownership", default="public", show_default=True, help="public, private.")
-@click.option("--area", default="", help="Địa bàn.")
-@click.option("--email", default="", help="Thư điện tử liên hệ.")
+@click.option("--ownership", default=None, help="public (mặc định), private.")
+@click.option("--area", default=None, help="Địa bàn.")
+@click.option("--email", default=None, help="Thư điện tử liên hệ.")
 @click.option("--active-from", default=None, help="Hoạt động từ ngày (mặc định: từ trước đến nay).")
 @click.option("--active-to", default=None, help="Ngày cuối cùng hoạt động.")
-@click.option("--bhxh-code", default="", help="Mã cơ sở khám chữa bệnh 5 ký tự.")
+@click.option("--bhxh-code", default=None, help="Mã cơ sở khám chữa bệnh 5 ký tự.")
+@click.option("--bhxh-from", default=None, help="Mã đó có hiệu lực từ ngày (mặc định: hôm nay).")
 @click.option("--indicators", default=None, help="Chỉ những chỉ số này (mặc định: mọi chỉ số của cấp).")
 @click.pass_context
 def facility_add(context: click.Context, /, facility_id: str, **values: str | None) -> None:
-    """Thêm hoặc sửa một cơ sở."""
-    cells = {name: value for name, value in {"id": facility_id, **values}.items() if value}
+    """Thêm hoặc sửa một cơ sở; khi sửa, những gì không nêu thì giữ nguyên."""
+    cells = {name: value for name, value in {"id": facility_id, **values}.items() if value is not None}
     _register(context, [("facility add", lists.line("facility add", cells))])
 
 

@@ -23,7 +23,7 @@ class Speaker:
     """An agent that has shown a token in force, and the facilities it may speak for."""
 
     agent: str
-    facilities: tuple[str, ...]
+    facilities: frozenset[str]
 
 
 class Access:
@@ -76,7 +76,7 @@ class Access:
         if not used:
             with self._store.write() as connection:
                 self._remember(access.first_use(connection, token_hash, agent, at))
-        return Speaker(agent, tuple(facilities))
+        return Speaker(agent, frozenset(facilities))
 
     def revoke(self, agent: str, at: datetime) -> int:
         """Revoke all tokens of an agent, also for databases restored later. Returns how many."""
@@ -94,8 +94,9 @@ class Access:
 
     def add_person(self, one: Person, at: datetime) -> str:
         """Register somebody and return a personal API token. Raises ConfigError."""
-        if one.role not in ROLES or (one.role == "confirmer" and one.facility is None):
-            raise ConfigError(f"vai trò không đúng: {one.role} (admin, reader; confirmer phải kèm cơ sở)")
+        of_facility = {"admin": False, "confirmer": True}.get(one.role, one.facility is not None)
+        if one.role not in ROLES or of_facility != (one.facility is not None):
+            raise ConfigError(f"vai trò không đúng: {one.role} (admin của Sở; confirmer phải kèm cơ sở; reader)")
         token = secrets.token_urlsafe(32)
         with self._store.write() as connection:
             if one.facility is not None and not registry.facilities(connection, [one.facility]):

@@ -15,11 +15,12 @@ from collector.parts import Parts, parts_of
 from collector.store import tallies
 from contract.days import now
 from contract.errors import BadRequestError, BusyError, MalformedError, TooLargeError, UnauthorisedError
-from contract.tally import MAX_TALLIES, Ack, MonthDigest, Push, digest
+from contract.tally import MAX_TALLIES, Ack, AgentReport, MonthDigest, Push, SourceReport, digest
 
 router = APIRouter(prefix="/api/v1")
-# More at once than this only queues behind the database: agents wait better, on their own disk.
-_MOST_AT_ONCE = 48
+# More at once than this only queues behind the database: agents wait better, on their own disk. Fewer than the
+# server's worker threads (40) and the database's connections (30), so that others are still answered.
+_MOST_AT_ONCE = 24
 _at_once = threading.BoundedSemaphore(_MOST_AT_ONCE)
 _MAX_CODE_BODY = 4096
 
@@ -28,6 +29,13 @@ class Code(BaseModel):
     """The body of an enrolment."""
 
     code: str = Field(max_length=100)
+
+
+_NAMES = {
+    field.alias or name
+    for shape in (Push, AgentReport, SourceReport, Code)
+    for name, field in shape.model_fields.items()
+}
 
 
 class Enrolled(BaseModel):
@@ -72,10 +80,10 @@ async def post_tallies(
     request: Request, parts: Annotated[Parts, Depends(parts_of)], caller: Annotated[Speaker, Depends(speaker)]
 ) -> Ack:
     """Take a batch; 200 only when what is accepted is on disk. The same batch again is accepted again."""
+    body = await bodies.read(request)
     if not _at_once.acquire(blocking=False):
         raise BusyError("máy chủ đang bận, agent sẽ gửi lại")
     try:
-        body = await bodies.read(request)
         return await run_in_threadpool(_take, parts, caller, body)
     finally:
         _at_once.release()
@@ -95,9 +103,7 @@ def _parsed(shape: TypeAdapter[Any], body: bytes) -> Any:
     try:
         return shape.validate_json(body)
     except ValidationError as error:
-        # places and rules only: what was sent is not repeated
-        places = (f"{'.'.join(str(part) for part in one['loc'])}: {one['type']}" for one in error.errors()[:20])
-        raise MalformedError("; ".join(places)) from None
+        raise MalformedError(bodies.places(error.errors(), _NAMES)) from None
     except RecursionError:
         raise MalformedError("lồng quá sâu") from None
 
@@ -139,7 +145,7 @@ def get_digests(
     if first > last:
         raise BadRequestError("from phải không sau to")
     with parts.store.read() as connection:
-        sources = [one for one in tallies.sources(connection, caller.facilities) if one.agent == caller.agent]
+        sources = [one for one in tallies.sources(connection, sorted(caller.facilities)) if one.agent == caller.agent]
         rows = tallies.between(connection, sources, first, last)
     of = {one.id: one for one in sources}
     months: dict[tuple[int, str, str], list[tuple[date, dict[str, int]]]] = defaultdict(list)

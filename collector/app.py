@@ -7,11 +7,12 @@ from secrets import compare_digest
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import disable_created_metrics, generate_latest
 
-from collector import api, reading
+from collector import api, bodies, reading
 from collector.access import Access
 from collector.exposition import Exposition, Refresher
 from collector.parts import Meters, Parts, parts_of
@@ -19,7 +20,7 @@ from collector.settings import Settings
 from collector.store import Store
 from contract import __version__, catalogue
 from contract.days import now
-from contract.errors import AwayError, PortalError, UnauthorisedError
+from contract.errors import AwayError, MalformedError, PortalError, UnauthorisedError
 from contract.tally import Push
 
 
@@ -50,6 +51,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(api.router)
     app.include_router(reading.router)
     app.add_exception_handler(PortalError, _error)
+    app.add_exception_handler(RequestValidationError, _malformed)
     app.middleware("http")(_measure)
     app.add_api_route("/metrics", metrics, response_class=PlainTextResponse)
     app.add_api_route("/healthz", healthz)
@@ -74,7 +76,7 @@ def metrics(
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
@@ -102,6 +104,12 @@ async def _error(_: Request, error: Exception) -> JSONResponse:
     headers = {} if retry is None else {"Retry-After": str(retry)}
     name = type(error).__name__
     return JSONResponse({"error": name, "detail": str(error)}, status_code=error.status, headers=headers)
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    names = {"query", "path", "header", *(one.alias for one in request.scope["route"].dependant.query_params)}
+    return await _error(request, MalformedError(bodies.places(error.errors(), names)))
 
 
 async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

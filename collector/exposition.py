@@ -14,18 +14,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from collector.standings import FacilityData, Standing, load, standings
-from collector.store import Store, access, registry
+from collector.store import Store, access, registry, store_id_of
 from collector.store.registry import Facility
 from contract import metrics
 from contract.catalogue import Catalogue
 from contract.days import DayRange, local_day, midnight
-from contract.errors import BadRequestError, NhipsoError
+from contract.errors import AwayError, BadRequestError
 from contract.metrics import Family
 
 # What a newly registered facility has to install its agent.
 GRACE = timedelta(days=7)
 _WINDOW = 30
 _CHUNK = 50
+# Bodies kept between two changes: the shards that one province or country asks for.
+_MOST_BODIES = 64
 log = logging.getLogger(__name__)
 
 
@@ -37,41 +39,57 @@ class Exposition:
         self._store = store
         self._catalogue = catalogue
         self._tally_limit = tally_limit
+        self._refreshing = threading.Lock()
         self._lock = threading.Lock()
-        self._sum: tuple[int, int] | None = None
-        self._day: date | None = None
+        """Held only while the pieces are exchanged or joined: a scrape never waits for the database."""
+        self._state: tuple[str | None, date] | None = None
+        self._sum: tuple[object, ...] = ()
         self._changes: dict[str, int] = {}
         self._pieces: dict[str, dict[Family, str]] = {}
         self._agents: dict[Family, str] = {}
         self._bodies: dict[tuple[int, int], bytes] = {}
         self.render_seconds = 0.0
 
-    def refresh(self, moment: datetime) -> None:
-        """Bring the pieces up to date with what is stored. Raises AwayError, and then the old ones stand."""
-        with self._lock, self._store.read() as connection:
+    def refresh(self, moment: datetime) -> int:
+        """Bring the pieces up to date with what is stored; returns of how many facilities they were rendered.
+
+        Raises AwayError, and then the old ones stand.
+        """
+        with self._refreshing, self._store.read() as connection:
             started, today = time.perf_counter(), local_day(moment)
-            total = registry.change_sum(connection)
-            if (total, today) == (self._sum, self._day):
-                return
+            state, total = (store_id_of(connection), today), registry.change_sum(connection)
+            if (state, total) == (self._state, self._sum):
+                return 0
             changes = registry.changes(connection)
-            moved = [one for one in changes if self._day != today or self._changes.get(one) != changes[one]]
             with_tallies = len(changes) <= self._tally_limit
+            same = state == self._state and with_tallies == (len(self._changes) <= self._tally_limit)
+            moved = [one for one, change in changes.items() if not same or self._changes.get(one) != change]
+            pieces = dict(self._pieces)
             for start in range(0, len(moved), _CHUNK):
                 facilities = registry.facilities(connection, moved[start : start + _CHUNK])
                 first = today - timedelta(days=_WINDOW)
                 for data in load(connection, self._catalogue, facilities, first, today):
-                    self._pieces[data.facility.id] = _pieces(data, self._catalogue, today, with_tallies)
-            self._pieces = {one: self._pieces[one] for one in changes}
-            self._agents = _joined(_agent_samples(access.agents(connection)))
-            self._bodies = {}
-            self._sum, self._day, self._changes = total, today, changes
+                    pieces[data.facility.id] = _pieces(data, self._catalogue, today, with_tallies)
+            agents = _joined(_agent_samples(access.agents(connection)))
+        with self._lock:
+            self._pieces = {one: pieces[one] for one in sorted(changes) if one in pieces}
+            self._agents, self._bodies = agents, {}
+            self._state, self._sum, self._changes = state, total, changes
             self.render_seconds = time.perf_counter() - started
+        return len(moved)
 
     def body(self, shard: str | None = None) -> bytes:
-        """The text of all facilities, or of shard `i/n` (i = 1 … n, by a stable hash of the facility id)."""
+        """The text of all facilities, or of shard `i/n` (i = 1 … n, by a stable hash of the facility id).
+
+        Raises AwayError before the first refresh: a scrape then would show every facility as gone.
+        """
         number, of = _shard(shard)
         with self._lock:
+            if self._state is None:
+                raise AwayError("số liệu chưa được dựng xong sau khi khởi động")
             if (number, of) not in self._bodies:
+                if len(self._bodies) >= _MOST_BODIES:
+                    self._bodies = {}
                 self._bodies[number, of] = self._render(number, of).encode()
             return self._bodies[number, of]
 
@@ -147,7 +165,7 @@ def _standing_samples(one: Standing) -> Iterator[Sample]:
 
 def _tally_samples(data: FacilityData, catalogue: Catalogue, today: date) -> Iterator[Sample]:
     for code, measure in catalogue.measures.items():
-        if today in data.days(code):
+        if today in data.by_day(code):
             counts = data.counts(code, [today])
             for category in (*measure.categories, "unknown"):
                 yield metrics.TALLY, (data.facility.id, code, category), counts[category]
@@ -155,6 +173,8 @@ def _tally_samples(data: FacilityData, catalogue: Catalogue, today: date) -> Ite
 
 def _source_samples(data: FacilityData, today: date) -> Iterator[Sample]:
     for source in data.sources:
+        if source.last_day is not None and source.last_day < today:
+            continue  # retired: nothing more is expected of it
         place = (source.facility, source.name, source.kind)
         if source.ok is not None:
             yield metrics.SOURCE_UP, place, int(source.ok)
@@ -167,13 +187,16 @@ def _source_samples(data: FacilityData, today: date) -> Iterator[Sample]:
             yield metrics.SOURCE_UNMAPPED, (source.facility, source.name, measure), count
     days = DayRange.ending(today - timedelta(days=1), _WINDOW)
     for measure, claims in data.claims.items():
-        owned = sum(data.counts(measure, days).values())
+        owned_days = data.by_day(measure)
         for claim in claims:
+            # only days that both have told: a day that one has not is no difference
+            rows = data.rows.get((claim.source.id, measure), {})
+            both = [day for day in days if day in rows and day in owned_days and not claim.is_retired(day)]
+            owned = sum(data.counts(measure, both).values())
             if claim.source.role == "check" and owned:
-                rows = data.rows.get((claim.source.id, measure), {})
-                seen = sum(sum(rows[day].by_category.values()) for day in days if day in rows)
+                seen = sum(sum(rows[day].by_category.values()) for day in both)
                 place = (data.facility.id, claim.source.name, measure)
-                yield metrics.SOURCE_DIFFERENCE, place, seen / owned - 1
+                yield metrics.SOURCE_DIFFERENCE, place, (seen - owned) / owned
 
 
 def _facility_samples(one: Facility, data: FacilityData, today: date) -> Iterator[Sample]:
@@ -185,13 +208,14 @@ def _facility_samples(one: Facility, data: FacilityData, today: date) -> Iterato
 
 
 def _expected_since(one: Facility, data: FacilityData, today: date) -> datetime | None:
-    """Registration + 7 days, or the end of the last pause; None while paused or closed."""
+    """Registration + 7 days, the first day of activity, or the end of the last pause; None while paused or closed."""
     if any(pause.first_day <= today <= pause.last_day for pause in data.pauses):
         return None
     if (one.active_from and today < one.active_from) or (one.active_to and today > one.active_to):
         return None
     ends = [midnight(pause.last_day + timedelta(days=1)) for pause in data.pauses if pause.last_day < today]
-    return max([one.registered_at + GRACE, *ends])
+    begin = [midnight(one.active_from)] if one.active_from else []
+    return max([one.registered_at + GRACE, *begin, *ends])
 
 
 def _agent_samples(agents: Sequence[Mapping[str, object]]) -> Iterator[Sample]:
@@ -232,9 +256,11 @@ class Refresher(threading.Thread):
                 self._exposition.refresh(self._now())
                 self.heartbeat = time.time()
                 broken = False
-            except NhipsoError as error:
+            except AwayError:
+                pass  # the store has said so
+            except Exception:
                 if not broken:
-                    log.warning("chưa cập nhật được /metrics: %s", error)
+                    log.exception("chưa cập nhật được /metrics")
                 broken = True
             self._stopped.wait(self._seconds)
 

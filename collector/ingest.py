@@ -5,6 +5,7 @@ answer is given after its commit; so a batch that is sent again, in any order, f
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -17,10 +18,26 @@ from collector.store.tallies import Claim, Row, Source
 from contract.catalogue import Catalogue
 from contract.days import local_day
 from contract.errors import UnauthorisedError
-from contract.tally import FIRST_DAY, MAX_COUNT, Ack, Key, Push, Refusal, RefusalCode, SourceReport, Stale, Tally
+from contract.tally import (
+    FIRST_DAY,
+    MAX_COUNT,
+    SOURCE_NAME,
+    Ack,
+    Key,
+    Push,
+    Refusal,
+    RefusalCode,
+    SourceReport,
+    Stale,
+    Tally,
+)
 
-_SOURCE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SOURCE_NAME = re.compile(SOURCE_NAME)
+_MEASURE = re.compile(r".{1,64}", re.DOTALL)
 _MAX_REVISION = 2**53
+# Far more than any hospital has; an agent that has gone mad, or bad, must not fill Prometheus with series.
+_MAX_SOURCES = 100
+_MAX_UNMAPPED = 20
 
 
 class _RefusedError(Exception):
@@ -37,15 +54,23 @@ class _Books:
     """What the store knows of the facilities that a batch speaks of."""
 
     agent: str
+    catalogue: Catalogue
     facilities: dict[str, Facility]
     sources: dict[tuple[str, str], Source]
-    claims: dict[tuple[str, str], list[Claim]] = field(default_factory=dict)
-    """By (facility, measure), the oldest first."""
+    claims: dict[str, dict[str, list[Claim]]] = field(default_factory=lambda: defaultdict(dict))
+    """By facility and measure, the oldest first."""
 
     def claim_of(self, source: Source, measure: str) -> Claim | None:
-        """The claim of this source, if it has one that has not ended."""
-        found = (one for one in self.claims.get((source.facility, measure), []) if one.source.id == source.id)
-        return next((one for one in found if one.last_day is None), None)
+        """The claim of this source, ended or not."""
+        return next((one for one in self.rivals(source, measure) if one.source.id == source.id), None)
+
+    def rivals(self, source: Source, measure: str) -> list[Claim]:
+        """All that claim what `source` may claim, itself among them."""
+        return self.claims[source.facility].setdefault(measure, [])
+
+    def is_full(self, facility: str) -> bool:
+        """Whether no further source may be added there: each is a series in Prometheus."""
+        return sum(place == facility for place, _ in self.sources) >= _MAX_SOURCES
 
 
 def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, moment: datetime) -> Ack:
@@ -54,11 +79,15 @@ def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, momen
         raise UnauthorisedError("agent.id không phải là của mã truy cập này")
     shaped = [_shaped(raw, speaker, catalogue, local_day(moment)) for raw in push.tallies]
     spoken = {one.key.facility for one in shaped if isinstance(one, Tally)}
-    spoken |= {facility for report in push.sources for facility in report.facilities} & set(speaker.facilities)
+    spoken |= {facility for report in push.sources for facility in report.facilities} & speaker.facilities
     store_id = store.store_id()
     with store.write() as connection:
-        access.note_push(connection, speaker.agent, _heard(push, moment), sorted(spoken))
-        books = _open_books(connection, speaker.agent, sorted(spoken))
+        access.note_push(connection, speaker.agent, _heard(push, moment))
+        concerned = sorted(spoken | tallies.rostered(connection, speaker.agent))
+        registry.lock(connection, concerned)
+        registry.touch(connection, set(concerned) - spoken)
+        registry.touch(connection, spoken, moment)
+        books = _open_books(connection, speaker.agent, catalogue, concerned)
         _take_roster(connection, books, push.sources, speaker)
         verdicts = _judge(connection, books, shaped, moment)
     stale = [one for one in verdicts if isinstance(one, Stale)]
@@ -91,7 +120,7 @@ def _shaped(raw: Any, speaker: Speaker, catalogue: Catalogue, today: date) -> Ta
         key = Key(
             _facility(raw, speaker),
             _text(raw, "source", _SOURCE_NAME),
-            _text(raw, "measure", re.compile(r".{1,64}", re.S)),
+            _text(raw, "measure", _MEASURE),
             _day(raw.get("day"), today),
         )
         measure = catalogue.measures.get(key.measure)
@@ -107,7 +136,7 @@ def _shaped(raw: Any, speaker: Speaker, catalogue: Catalogue, today: date) -> Ta
 
 def _facility(raw: Mapping[str, Any], speaker: Speaker) -> str:
     if "facility" not in raw and len(speaker.facilities) == 1:
-        return speaker.facilities[0]
+        return next(iter(speaker.facilities))
     facility = raw.get("facility")
     if not isinstance(facility, str):
         raise _RefusedError("malformed", "thiếu facility")
@@ -145,15 +174,16 @@ def _counts(value: Any, codes: Iterable[str]) -> dict[str, int]:
     return {code: count for code, count in value.items() if count}
 
 
-def _open_books(connection: Connection, agent: str, facilities: Sequence[str]) -> _Books:
+def _open_books(connection: Connection, agent: str, catalogue: Catalogue, facilities: Sequence[str]) -> _Books:
     sources = tallies.sources(connection, facilities)
     books = _Books(
         agent,
+        catalogue,
         {one.id: one for one in registry.facilities(connection, facilities)},
         {(one.facility, one.name): one for one in sources},
     )
     for one in tallies.claims(connection, sources):
-        books.claims.setdefault((one.source.facility, one.measure), []).append(one)
+        books.rivals(one.source, one.measure).append(one)
     return books
 
 
@@ -161,20 +191,46 @@ def _take_roster(connection: Connection, books: _Books, reports: Sequence[Source
     """Bring the agent's sources to what the roster says; those it no longer names go on counting, as orphans."""
     named = set()
     for report in reports:
-        for facility in set(report.facilities) & set(speaker.facilities):
-            source = books.sources.get((facility, report.name))
-            if source is not None and source.agent != books.agent:
-                continue
-            named.add((facility, report.name))
-            _update(connection, books, source, facility, report)
+        measures = {one for one in report.measures if one in books.catalogue.measures}
+        for facility in speaker.facilities.intersection(report.facilities):
+            source = _told(connection, books, facility, report)
+            if source is not None:
+                named.add((facility, report.name))
+                _claim_measures(connection, books, source, measures)
     for place, source in list(books.sources.items()):
         if source.agent == books.agent and source.in_roster and place not in named:
-            tallies.update_source(connection, source.id, {"in_roster": False})
-            _replace(books, replace(source, in_roster=False))
+            _change(connection, books, source, {"in_roster": False})
 
 
-def _update(connection: Connection, books: _Books, source: Source | None, facility: str, report: SourceReport) -> None:
-    values: dict[str, Any] = {
+def _told(connection: Connection, books: _Books, facility: str, report: SourceReport) -> Source | None:
+    """The source as the report describes it; None when it is another agent's, or one too many."""
+    source = books.sources.get((facility, report.name))
+    values = _described(report, facility, books.catalogue)
+    if source is None:
+        if books.is_full(facility):
+            return None
+        values |= {"facility": facility, "name": report.name, "agent": books.agent}
+        source = books.sources[facility, report.name] = tallies.add_source(connection, values)
+        return source
+    if source.agent != books.agent:
+        return None
+    told = _change(connection, books, source, values)
+    if (told.role, told.part) != (source.role, source.part):
+        # it now counts something else than before: it queues again, behind those who counted that already
+        claims = [one for here in books.claims[facility].values() for one in here if one.source.id == source.id]
+        _add_claims(connection, books, told, [one.measure for one in claims if one.last_day is None])
+    return told
+
+
+def _described(report: SourceReport, facility: str, catalogue: Catalogue) -> dict[str, Any]:
+    unmapped = {
+        measure: dict(sorted(values.items(), key=lambda one: -one[1])[:_MAX_UNMAPPED])
+        for measure, values in report.unmapped.get(facility, {}).items()
+        if measure in catalogue.measures
+    }
+    cases = {measure: sum(values.values()) for measure, values in unmapped.items()}
+    cases |= {code: n for code, n in report.unmapped_cases.get(facility, {}).items() if code in catalogue.measures}
+    return {
         "kind": report.kind,
         "role": report.role,
         "part": report.part,
@@ -186,51 +242,54 @@ def _update(connection: Connection, books: _Books, source: Source | None, facili
         "since": report.since,
         "error": report.error,
         "failed": as_text(report.failed),
-        "unmapped": as_text(report.unmapped.get(facility, {})),
-        "unmapped_cases": as_text(report.unmapped_cases.get(facility, {})),
+        "unmapped": as_text(unmapped),
+        "unmapped_cases": as_text(cases),
     }
-    if source is None:
-        source = tallies.add_source(
-            connection, {"facility": facility, "name": report.name, "agent": books.agent, **values}
-        )
-        books.sources[facility, report.name] = source
-    else:
-        tallies.update_source(connection, source.id, values)
-        source = _replace(books, replace(source, **values))
-    for measure in report.measures:
-        if books.claim_of(source, measure) is None:
-            _add_claim(connection, books, source, measure)
-    _end_claims(connection, books, source, set(report.measures))
 
 
-def _replace(books: _Books, source: Source) -> Source:
-    """Put a changed source where the old one stood, in its claims too."""
-    books.sources[source.facility, source.name] = source
-    for place, claims in books.claims.items():
-        books.claims[place] = [replace(one, source=source) if one.source.id == source.id else one for one in claims]
-    return source
+def _change(connection: Connection, books: _Books, source: Source, values: Mapping[str, Any]) -> Source:
+    """Change a source where it stands, in its claims too."""
+    changed = replace(source, **values)
+    if changed != source:
+        tallies.update_source(connection, source.id, dict(values))
+        books.sources[source.facility, source.name] = changed
+        for claims in books.claims[source.facility].values():
+            claims[:] = [replace(one, source=changed) if one.source.id == source.id else one for one in claims]
+    return changed
 
 
-def _add_claim(connection: Connection, books: _Books, source: Source, measure: str) -> None:
-    here = books.claims.setdefault((source.facility, measure), [])
-    here[:] = [one for one in here if one.source.id != source.id]
-    here.append(tallies.add_claim(connection, source, measure))
+def _claim_measures(connection: Connection, books: _Books, source: Source, measures: set[str]) -> None:
+    """The source counts these measures; others that it has counted are free from the last day that has a tally.
 
-
-def _end_claims(connection: Connection, books: _Books, source: Source, measures: set[str]) -> None:
-    """A measure that the source no longer counts is free from the last day on which it has a tally.
-
-    That day was counted only in part, so it is left to whoever counts next.
+    That day was counted only in part, so it is left to whoever counts next. A measure that comes back waits while
+    another source counts it.
     """
-    for (facility, measure), claims in books.claims.items():
+    new = [one for one in measures if _may_begin(books.claim_of(source, one), books.rivals(source, one))]
+    _add_claims(connection, books, source, new)
+    for measure, claims in books.claims[source.facility].items():
         for position, one in enumerate(claims):
-            if one.source.id == source.id and facility == source.facility and measure not in measures:
-                if one.last_day is not None:
-                    continue
+            if one.source.id == source.id and measure not in measures and one.last_day is None:
                 newest = tallies.newest_day(connection, source.id, measure)
-                ended = (newest or FIRST_DAY) - timedelta(days=1)
-                tallies.end_claim(connection, one, ended)
-                claims[position] = replace(one, last_day=ended)
+                claims[position] = _end(connection, one, (newest or FIRST_DAY) - timedelta(days=1))
+
+
+def _may_begin(claim: Claim | None, rivals: Sequence[Claim]) -> bool:
+    """Whether a source begins to count: it never did, or it ceased to, and nobody counts in its place."""
+    if claim is None:
+        return True
+    others = (one for one in rivals if one.source.role == "count" and one.source.part == claim.source.part)
+    return claim.last_day is not None and all(one.last_day or one.source.last_day for one in others)
+
+
+def _add_claims(connection: Connection, books: _Books, source: Source, measures: Iterable[str]) -> None:
+    for claim in tallies.add_claims(connection, source, measures):
+        here = books.rivals(source, claim.measure)
+        here[:] = [*(one for one in here if one.source.id != source.id), claim]
+
+
+def _end(connection: Connection, claim: Claim, last_day: date) -> Claim:
+    tallies.end_claim(connection, claim, last_day)
+    return replace(claim, last_day=last_day)
 
 
 def _judge(
@@ -271,6 +330,8 @@ def _owner(connection: Connection, books: _Books, key: Key) -> Source:
         raise _RefusedError("facility_closed", f"cơ sở đã ngừng hoạt động từ {facility.active_to:%d/%m/%Y}")
     source = books.sources.get((key.facility, key.source))
     if source is None:
+        if books.is_full(key.facility):
+            raise _RefusedError("not_owner", "cơ sở này đã có quá nhiều nguồn")
         values = {"facility": key.facility, "name": key.source, "agent": books.agent, "in_roster": False}
         source = books.sources[key.facility, key.source] = tallies.add_source(connection, values)
     if source.agent != books.agent:
@@ -279,24 +340,23 @@ def _owner(connection: Connection, books: _Books, key: Key) -> Source:
         raise _RefusedError("not_owner", f"nguồn đã ngừng sau ngày {source.last_day:%d/%m/%Y}")
     if source.first_day is not None and key.day < source.first_day:
         raise _RefusedError("not_owner", f"nguồn chỉ tính từ ngày {source.first_day:%d/%m/%Y}")
-    if source.role == "check":
-        return source
-    claim = books.claim_of(source, key.measure)
-    if claim is None:
-        _add_claim(connection, books, source, key.measure)
-        claim = books.claims[key.facility, key.measure][-1]
-    for rival in books.claims[key.facility, key.measure]:
-        if _is_before(rival, claim, key.day):
-            raise _RefusedError("not_owner", f"nguồn “{rival.source.name}” đang đếm số này")
+    if source.role == "count":
+        _claim_day(connection, books, source, key)
     return source
 
 
-def _is_before(rival: Claim, claim: Claim, day: date) -> bool:
-    """Whether `rival` owns `day` rather than `claim`: it came first, counts the same part, and covers the day.
-
-    On a shared cut-over day (the last of one, the first of the other) both add.
-    """
-    one, other = rival.source, claim.source
-    if rival.id >= claim.id or one.role == "check" or one.part != other.part or not rival.covers(day):
-        return False
-    return not (one.last_day == day == other.first_day)
+def _claim_day(connection: Connection, books: _Books, source: Source, key: Key) -> None:
+    """Raises _RefusedError when another source counts the measure on this day: one that came first covers it."""
+    claim = books.claim_of(source, key.measure)
+    if claim is None:
+        _add_claims(connection, books, source, [key.measure])
+        claim = books.rivals(source, key.measure)[-1]
+    for rival in books.rivals(source, key.measure):
+        first = rival.id < claim.id or not claim.covers(key.day)
+        counts = rival.source.role == "count" and rival.covers(key.day) and not rival.adds_to(claim, key.day)
+        if first and counts:
+            raise _RefusedError("not_owner", f"nguồn “{rival.source.name}” đang đếm số này")
+    if not claim.covers(key.day):
+        # it had ceased to count, and nobody else does: what was still on its way counts
+        here = books.rivals(source, key.measure)
+        here[here.index(claim)] = _end(connection, claim, key.day)

@@ -23,6 +23,8 @@ class Meters:
             "nhipso_http_request_duration_seconds", "Time to answer.", route, registry=self.registry
         )
         self.tallies = Counter("nhipso_ingest_tallies", "Tallies judged.", ["result"], registry=self.registry)
+        for result in ("accepted", "stale", "refused"):
+            self.tallies.labels(result)  # there from the first scrape, so that the first one shows as a step
         self.render = Gauge(
             "nhipso_exposition_render_seconds", "Time to bring the pieces up to date.", registry=self.registry
         )

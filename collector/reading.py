@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import defaultdict
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
@@ -16,10 +17,12 @@ from collector.store import registry, tallies
 from collector.store.access import Person
 from contract.days import local_day, now
 from contract.errors import BadRequestError, NotFoundError
+from contract.tally import FIRST_DAY
 
 router = APIRouter(prefix="/api/v1")
 Window = Literal["today", "7d", "30d", "month", "quarter", "year"]
 _LONGEST_DAYS = 370
+_Id = Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
 
 
 def person(parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Header()] = None) -> Person:
@@ -43,7 +46,9 @@ def get_facilities(
     """The registry, also facilities that never spoke."""
     with parts.store.read() as connection:
         found = registry.facilities(connection, _asked(caller, None))
-        codes = registry.codes(connection)
+        codes = defaultdict(list)
+        for code in registry.codes(connection):
+            codes[code.facility].append(code)
     return {
         "facilities": [
             {
@@ -58,8 +63,7 @@ def get_facilities(
                 "last_push_at": one.last_push_at,
                 "bhxh_codes": [
                     {"code": code.code, "valid_from": code.valid_from, "valid_to": code.valid_to}
-                    for code in codes
-                    if code.facility == one.id
+                    for code in codes[one.id]
                 ],
             }
             for one in found
@@ -72,8 +76,8 @@ def get_standings(
     parts: Annotated[Parts, Depends(parts_of)],
     caller: Annotated[Person, Depends(person)],
     window: Window = "30d",
-    facility: str | None = None,
-    indicator: str | None = None,
+    facility: _Id = None,
+    indicator: _Id = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Where facilities stand on the indicators that apply to them."""
     if indicator is not None and indicator not in parts.catalogue.indicators:
@@ -96,10 +100,10 @@ def get_standings(
 def get_tallies(
     parts: Annotated[Parts, Depends(parts_of)],
     caller: Annotated[Person, Depends(person)],
-    facility: str | None = None,
-    measure: str | None = None,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    facility: _Id = None,
+    measure: _Id = None,
+    first: Annotated[date | None, Query(alias="from", ge=FIRST_DAY)] = None,
+    last: Annotated[date | None, Query(alias="to", ge=FIRST_DAY)] = None,
     accept: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Current tallies, at most 370 days at once (the last 30 if no day is given); JSON, or CSV by Accept."""
@@ -107,7 +111,11 @@ def get_tallies(
     first = first or last - timedelta(days=30)
     if first > last or (last - first).days > _LONGEST_DAYS:
         raise BadRequestError(f"from phải không sau to, và không quá {_LONGEST_DAYS} ngày")
+    if measure is not None and measure not in parts.catalogue.measures:
+        raise NotFoundError("danh mục không có số đếm này")
     with parts.store.read() as connection:
+        if facility is not None and not registry.facilities(connection, _asked(caller, facility)):
+            raise NotFoundError("không có cơ sở này")
         sources = tallies.sources(connection, _asked(caller, facility))
         rows = tallies.between(connection, sources, first, last, None if measure is None else [measure])
     of = {one.id: one for one in sources}

@@ -4,9 +4,11 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from openpyxl import load_workbook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,6 +18,7 @@ from collector.store.registry import Code, Facility
 from contract.catalogue import Catalogue, Level
 from contract.days import local_day
 from contract.errors import ConfigError
+from contract.problems import sentences
 
 _HEADINGS = {
     "id": ("id", "ma", "ma co so"),
@@ -48,12 +51,12 @@ class Line(BaseModel):
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     name: str = Field(min_length=1, max_length=200)
     level: Level
-    ownership: str = Field(default="public", pattern="^(public|private)$")
+    ownership: Literal["public", "private"] = "public"
     area: str = Field(default="", max_length=100)
     email: str = Field(default="", max_length=300)
     active_from: date | None = None
     active_to: date | None = None
-    bhxh_code: str = Field(default="", pattern=r"^(\d{5})?$")
+    bhxh_code: str = Field(default="", pattern=r"^([0-9]{5})?$")
     bhxh_from: date | None = None
     indicators: tuple[str, ...] | None = None
 
@@ -65,7 +68,7 @@ class Line(BaseModel):
     @field_validator("ownership", mode="before")
     @classmethod
     def _ownership(cls, value: object) -> object:
-        return _known(value, _OWNERSHIPS)
+        return _known(value, _OWNERSHIPS) or "public"
 
     @field_validator("active_from", "active_to", "bhxh_from", mode="before")
     @classmethod
@@ -73,32 +76,34 @@ class Line(BaseModel):
         """Excel's dates, dd/MM/yyyy, and ISO dates."""
         if isinstance(value, datetime):
             return value.date()
-        if isinstance(value, str) and "/" in value:
-            day, month, year = value.split("/")
-            return date(int(year), int(month), int(day))
-        return value
+        if not isinstance(value, str):
+            return value
+        for form in ("%d/%m/%Y", "%Y-%m-%d"):
+            with suppress(ValueError):
+                return datetime.strptime(value.strip(), form).date()  # noqa: DTZ007
+        return "?" if value.strip() else None
 
     @field_validator("indicators", mode="before")
     @classmethod
     def _indicators(cls, value: object) -> object:
-        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+        return tuple(value.replace(",", " ").split()) or None if isinstance(value, str) else value
 
 
 def read(file: Path) -> list[tuple[str, Line]]:
     """(place, line) of every row of a CSV or XLSX file. Raises ConfigError naming every bad row."""
     try:
         rows: list[Sequence[object]] = list(_xlsx(file) if file.suffix.lower() == ".xlsx" else _csv(file))
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: không phải là UTF-8: hãy lưu lại dạng “CSV UTF-8” hoặc XLSX") from None
+    except Exception as error:  # openpyxl lets through whatever a broken workbook makes it stumble over
         raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
     if not rows:
         raise ConfigError(f"{file}: không có dòng nào")
     columns, problems = _columns(file, rows[0])
     lines: list[tuple[str, Line]] = []
     for number, row in enumerate(rows[1:], start=2):
-        cells = {
-            name: row[place] for name, place in columns.items() if place < len(row) and row[place] not in (None, "")
-        }
-        if not cells:
+        cells = {name: _cell(row[place]) for name, place in columns.items() if place < len(row)}
+        if not any(cells.values()):
             continue
         try:
             lines.append((f"{file}: dòng {number}", line(f"{file}: dòng {number}", cells)))
@@ -112,13 +117,19 @@ def read(file: Path) -> list[tuple[str, Line]]:
 def line(place: str, cells: Mapping[str, object]) -> Line:
     """One facility from cells by English heading; `place` is named in each problem. Raises ConfigError."""
     try:
-        return Line.model_validate(cells)
+        found = Line.model_validate(cells)
     except ValidationError as error:
-        raise ConfigError(f"{place}: {one['loc'][0]}: {one['msg']}" for one in error.errors()) from None
+        raise ConfigError(sentences(place, error)) from None
+    if found.active_from and found.active_to and found.active_from > found.active_to:
+        raise ConfigError(f"{place}: active_from phải không sau active_to")
+    return found
 
 
 def register(store: Store, lines: Sequence[tuple[str, Line]], catalogue: Catalogue, at: datetime) -> int:
-    """Add or update the facilities of `lines`; returns how many. Raises ConfigError, and then nothing is changed."""
+    """Add or update the facilities of `lines`; returns how many. What a line does not name stays as it was.
+
+    Raises ConfigError, and then nothing is changed.
+    """
     problems = [
         f"{place}: indicators: không có chỉ số “{code}”"
         for place, line in lines
@@ -132,30 +143,26 @@ def register(store: Store, lines: Sequence[tuple[str, Line]], catalogue: Catalog
         seen.setdefault(line.id, place)
     if problems:
         raise ConfigError(problems)
-    today = local_day(at)
-    facilities = [
-        Facility(
-            line.id,
-            line.name,
-            line.level,
-            line.ownership,
-            line.area,
-            line.email,
-            line.active_from,
-            line.active_to,
-            line.indicators,
-            at,
-        )
-        for _, line in lines
-    ]
-    codes = [
-        Code(line.id, line.bhxh_code, line.bhxh_from or line.active_from or today, None)
-        for _, line in lines
-        if line.bhxh_code
-    ]
     with store.write() as connection:
+        known = {one.id: one for one in registry.facilities(connection)}
+        coded = {one.facility for one in registry.codes(connection)}
+        facilities = [_facility(line, known.get(line.id), at) for _, line in lines]
+        codes = [_code(line, line.id in coded, local_day(at)) for _, line in lines if line.bhxh_code]
         registry.save(connection, facilities, codes)
     return len(facilities)
+
+
+def _facility(line: Line, known: Facility | None, at: datetime) -> Facility:
+    values = line.model_dump(exclude={"bhxh_code", "bhxh_from"})
+    if known is None:
+        return Facility(**values, registered_at=at)
+    return replace(known, **{name: value for name, value in values.items() if name in line.model_fields_set})
+
+
+def _code(line: Line, has_one: bool, today: date) -> Code:
+    """A code without a date of its own: the first one was always in force, another one is from today."""
+    begin = today if has_one else line.active_from or today
+    return Code(line.id, line.bhxh_code, line.bhxh_from or begin, None)
 
 
 def _columns(file: Path, heading: Sequence[object]) -> tuple[dict[str, int], list[str]]:
@@ -164,7 +171,9 @@ def _columns(file: Path, heading: Sequence[object]) -> tuple[dict[str, int], lis
     for place, cell in enumerate(heading):
         folded = _folded(cell)
         name = next((name for name, forms in _HEADINGS.items() if folded in forms), None)
-        if name is not None:
+        if name in columns:
+            problems.append(f"{file}: dòng 1: cột {name} có hai lần")
+        elif name is not None:
             columns[name] = place
         elif folded:
             problems.append(f"{file}: dòng 1: không hiểu tiêu đề “{cell}”")
@@ -183,10 +192,16 @@ def _xlsx(file: Path) -> Iterator[list[object]]:
     book = load_workbook(file, read_only=True, data_only=True)
     try:
         for row in book.worksheets[0].iter_rows(values_only=True):
-            # an id or a code that Excel has made a number is text again
-            yield [str(cell) if isinstance(cell, int | float) else cell for cell in row]
+            yield list(row)
     finally:
         book.close()
+
+
+def _cell(value: object) -> object:
+    """A cell as a person reads it: an id or a code that Excel has made a number is text again."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, date) else str("" if value is None else value).strip()
 
 
 def _known(value: object, names: Mapping[str, Sequence[str]]) -> object:

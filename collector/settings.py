@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.errors import ConfigError
+from contract.problems import sentences
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
     """`[collector]`. Paths may be relative to the directory of collector.toml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,12 +52,12 @@ def load(file: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
     problems = [f"{file}: không có bảng [{name}]" for name in content if name != "collector"]
+    if "collector" not in content:
+        raise ConfigError([*problems, f"{file}: thiếu bảng [collector]"])
     try:
-        table = _Table.model_validate(content.get("collector", {}))
+        table = Table.model_validate(content["collector"])
     except ValidationError as error:
-        where = f"{file}: [collector]"
-        problems += [f"{where}: {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-        raise ConfigError(problems) from None
+        raise ConfigError(problems + sentences(f"{file}: [collector]", error)) from None
     directory = file.absolute().parent
     data_dir = directory / table.data_dir
     database = f"sqlite:///{data_dir / 'collector.sqlite'}"
@@ -68,6 +69,8 @@ def load(file: Path) -> Settings:
         token = _secret(directory / table.metrics_token_file, f"{file}: [collector]: metrics_token_file", problems)
     elif not _is_loopback(host):
         problems.append(f"{file}: [collector]: listen ra ngoài máy này thì phải có metrics_token_file")
+    if not 0 < int(port) < 65536:
+        problems.append(f"{file}: [collector]: listen: cổng phải từ 1 đến 65535")
     if problems:
         raise ConfigError(problems)
     return Settings(

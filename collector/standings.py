@@ -1,7 +1,7 @@
 """Where a facility stands on an indicator in a window: the one function that metrics, API and pages use."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
@@ -63,39 +63,55 @@ class FacilityData:
     """By measure."""
     rows: dict[tuple[int, str], dict[date, Row]] = field(default_factory=lambda: defaultdict(dict))
     """By (source id, measure)."""
+    _by_day: dict[str, Mapping[date, Counter[str]]] = field(default_factory=dict)
 
     def counted(self, measure: str) -> list[Claim]:
-        """The claims that count (a check source is compared, never added)."""
+        """The claims that count, the oldest first (a check source is compared, never added)."""
         return [claim for claim in self.claims.get(measure, []) if claim.source.role == "count"]
 
-    def counts(self, measure: str, days: Iterable[date]) -> Counter[str]:
-        """Counts by category, parts added."""
-        total: Counter[str] = Counter()
-        wanted = list(days)
+    def by_day(self, measure: str) -> Mapping[date, Counter[str]]:
+        """The counts of every day that has a tally: parts added; of rivals, those who came first."""
+        if measure not in self._by_day:
+            days: dict[date, Counter[str]] = defaultdict(Counter)
+            counted: dict[date, list[Claim]] = defaultdict(list)
+            for claim, day, row in self._in_order(measure):
+                if all(one.adds_to(claim, day) for one in counted[day]):
+                    counted[day].append(claim)
+                    days[day].update(row.by_category)
+            self._by_day[measure] = dict(days)
+        return self._by_day[measure]
+
+    def _in_order(self, measure: str) -> Iterator[tuple[Claim, date, Row]]:
+        """All tallies that may count. Days after the end of a claim come last: they fill what nobody else counted."""
+        late = []
         for claim in self.counted(measure):
-            rows = self.rows.get((claim.source.id, measure), {})
-            for day in wanted:
-                if day in rows and claim.covers(day):
-                    total.update(rows[day].by_category)
+            for day, row in self.rows.get((claim.source.id, measure), {}).items():
+                if claim.is_retired(day):
+                    continue
+                if claim.last_day is not None and day > claim.last_day:
+                    late.append((claim, day, row))
+                else:
+                    yield claim, day, row
+        yield from late
+
+    def counts(self, measure: str, days: Iterable[date]) -> Counter[str]:
+        """Counts by category over `days`."""
+        total: Counter[str] = Counter()
+        found = self.by_day(measure)
+        for day in days:
+            total.update(found.get(day, {}))
         return total
 
-    def present(self, measure: str, day: date) -> bool:
-        """Whether every part that counts this measure on `day` has a tally."""
+    def is_complete(self, measure: str, days: DayRange) -> bool:
+        """Whether every part that is to count this measure in `days` has a tally there."""
         have: dict[str | None, bool] = {}
         for claim in self.counted(measure):
-            if claim.covers(day):
-                part = claim.source.part
-                have[part] = have.get(part, False) or day in self.rows.get((claim.source.id, measure), {})
+            rows = self.rows.get((claim.source.id, measure), {})
+            if any(day in rows and not claim.is_retired(day) for day in days):
+                have[claim.source.part] = True
+            elif claim.covers(days.first, days.last):
+                have.setdefault(claim.source.part, False)
         return bool(have) and all(have.values())
-
-    def days(self, measure: str) -> list[date]:
-        """The days that have a tally."""
-        return [
-            day
-            for claim in self.counted(measure)
-            for day in self.rows.get((claim.source.id, measure), {})
-            if claim.covers(day)
-        ]
 
 
 def load(
@@ -132,14 +148,15 @@ def standing(data: FacilityData, catalogue: Catalogue, code: str, window: str, t
     indicator = catalogue.indicators[code]
     measure = catalogue.measures[indicator.measure]
     days = windows.window(window, today)
-    have = data.days(indicator.measure)
+    have = data.by_day(indicator.measure)
     if windows.is_long(measure.cadence):
-        found = windows.newest_period(measure.cadence, have, today)
+        periods = windows.recent_periods(measure.cadence, have, today)
+        found = next((one for one in periods if data.is_complete(indicator.measure, one)), None)
         days = found or windows.period(measure.cadence, today)
         expected, present = (1, 1) if found else (1, 0)
     else:
         wanted = windows.expected(measure.cadence, data.facility, data.pauses, days)
-        expected, present = len(wanted), sum(data.present(indicator.measure, day) for day in wanted)
+        expected, present = len(wanted), sum(data.is_complete(indicator.measure, DayRange(d, d)) for d in wanted)
     inside = [day for day in have if day in days]
     counts = data.counts(indicator.measure, days)
     base = {one: counts[one] for one in measure.categories if one not in indicator.excluded}

@@ -43,13 +43,11 @@ def period(cadence: Cadence, day: date) -> DayRange:
     return DayRange(first, following - timedelta(days=1))
 
 
-def newest_period(cadence: Cadence, days: Iterable[date], today: date) -> DayRange | None:
-    """The newest period, running or over, in which one of `days` lies; None when it ended too long ago."""
-    newest = max((day for day in days if day <= today), default=None)
-    if newest is None:
-        return None
-    found = period(cadence, newest)
-    return found if today <= found.last + timedelta(days=len(found) + _GRACE_DAYS) else None
+def recent_periods(cadence: Cadence, days: Iterable[date], today: date) -> list[DayRange]:
+    """The periods, running or over, in which one of `days` lies, newest first; not those that ended too long ago."""
+    found = {period(cadence, date(year, month, 1)) for year, month in {(d.year, d.month) for d in days if d <= today}}
+    recent = (one for one in found if today <= one.last + timedelta(days=len(one) + _GRACE_DAYS))
+    return sorted(recent, key=lambda one: one.first, reverse=True)
 
 
 def expected(cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange) -> list[date]:

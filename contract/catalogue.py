@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from contract.errors import ConfigError
+from contract.problems import sentences
 
 UNKNOWN = "unknown"
 Cadence = Literal["daily", "working", "monthly", "quarterly", "yearly"]
@@ -102,9 +103,7 @@ def parse(content: Mapping[str, Any], file: str) -> Catalogue:
     try:
         catalogue = Catalogue.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(
-            f"{file}: {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()
-        ) from None
+        raise ConfigError(sentences(file, error)) from None
     problems = [f"{file}: {problem}" for problem in _contradictions(catalogue)]
     if problems:
         raise ConfigError(problems)

@@ -6,13 +6,14 @@ A newer revision replaces the older one whole, so sending twice is harmless and 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_COUNT = 10**15
 FIRST_DAY = date(2020, 1, 1)
+SOURCE_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 MAX_TALLIES = 5_000
 MAX_BYTES = 1024 * 1024
 
@@ -49,6 +50,19 @@ class Tally(NamedTuple):
     counts: Counts
 
 
+def _storable(moment: datetime) -> datetime:
+    if not datetime(1970, 1, 1, tzinfo=UTC) < moment < datetime(9000, 1, 1, tzinfo=UTC):
+        raise ValueError("out of range")
+    return moment
+
+
+# What every database takes: no NUL, no moment that another time zone would push out of the calendar.
+_Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+_Name = Annotated[str, StringConstraints(max_length=64)]
+_Moment = Annotated[AwareDatetime, AfterValidator(_storable)]
+_Cases = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+
+
 class _Wire(BaseModel):
     # Unknown keys are ignored, so that a newer agent may talk to an older collector and the reverse.
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -58,7 +72,7 @@ class AgentReport(_Wire):
     """Who sends, and how its ledger fares. `waiting` and `parked` are numbers of tallies."""
 
     id: str = Field(max_length=64)
-    version: str = Field(max_length=64)
+    version: _Text = Field(max_length=64)
     sent_at: AwareDatetime
     waiting: int = Field(default=0, ge=0, le=2**53)
     parked: int = Field(default=0, ge=0, le=2**53)
@@ -72,21 +86,21 @@ class SourceReport(_Wire):
     cases in the window, only values frequent enough to be no person's; `unmapped_cases` facility → measure → all cases.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    kind: str = Field(max_length=64)
+    name: str = Field(pattern=SOURCE_NAME)
+    kind: _Text = Field(max_length=64)
     role: Role = "count"
-    part: str | None = Field(default=None, max_length=64)
+    part: _Text | None = Field(default=None, max_length=64)
     from_: date | None = Field(default=None, alias="from")
     facilities: list[str] = Field(max_length=20_000)
-    measures: list[str] = Field(max_length=500)
+    measures: list[_Name] = Field(max_length=500)
     ok: bool
-    read_at: AwareDatetime | None = None
+    read_at: _Moment | None = None
     newest_day: dict[str, date] = {}
-    since: AwareDatetime | None = None
-    error: str | None = Field(default=None, max_length=2_000)
-    failed: list[str] = []
-    unmapped: dict[str, dict[str, dict[str, int]]] = {}
-    unmapped_cases: dict[str, dict[str, int]] = {}
+    since: _Moment | None = None
+    error: _Text | None = Field(default=None, max_length=2_000)
+    failed: list[_Name] = Field(default=[], max_length=500)
+    unmapped: dict[str, dict[str, dict[str, _Cases]]] = {}
+    unmapped_cases: dict[str, dict[str, _Cases]] = {}
 
 
 class Push(_Wire):

@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from collector.store.tables import meta
 from contract.errors import AwayError, ConfigError
 
 log = logging.getLogger(__name__)
+# Errors that are not the database's but of what we asked of it.
+_OURS = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.NotSupportedError, sa.exc.ProgrammingError)
 Connection = sa.Connection
 
 
@@ -34,13 +36,18 @@ class Store:
             parsed = sa.make_url(url)
             if parsed.drivername in ("postgresql", "postgres"):
                 parsed = parsed.set(drivername="postgresql+psycopg")
-            self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            waits = {"timeout": 30} if self.is_sqlite else {"connect_timeout": 10}
+            if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+                raise ConfigError("cơ sở dữ liệu của collector phải là SQLite hoặc PostgreSQL")
+            self.is_sqlite = parsed.drivername == "sqlite"
+            # a writer that waits longer than this for another is told that the database is away
+            wait, seconds = ("timeout", 30) if self.is_sqlite else ("connect_timeout", 10)
+            waits = {} if wait in parsed.query else {wait: seconds}
             self.engine = sa.create_engine(
                 parsed, connect_args=waits, pool_size=10, max_overflow=20, pool_timeout=10, hide_parameters=True
             )
         except (sa.exc.ArgumentError, ModuleNotFoundError):
             raise ConfigError("địa chỉ cơ sở dữ liệu của collector không dùng được") from None
+        self._is_away = False
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -48,7 +55,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that changes something: all of it is on disk afterwards, or nothing. Raises AwayError."""
-        with _away(), self.engine.connect() as connection:
+        with self._watched(), self.engine.connect() as connection:
             connection.execution_options(write=True)
             with connection.begin():
                 yield connection
@@ -56,13 +63,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One transaction that only looks. Raises AwayError."""
-        with _away(), self.engine.connect() as connection, connection.begin():
+        with self._watched(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """One transaction that sees everything as it stood at its beginning. Raises AwayError."""
-        with _away(), self.engine.connect() as connection:
+        with self._watched(), self.engine.connect() as connection:
             if not self.is_sqlite:  # SQLite's readers always do
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -70,27 +77,58 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the database to the current schema, and give a new one its store id."""
-        with _away(), self.engine.begin() as connection:
+        with self._watched(), self.engine.begin() as connection:
             configuration = _alembic()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
-            if connection.scalar(sa.select(meta.c.value).where(meta.c.name == "store_id")) is None:
+            if store_id_of(connection) is None:
                 renew_store_id(connection)
 
     def is_current(self) -> bool:
         """Whether the schema is the one that this program expects. Raises AwayError."""
+        return self.schema() == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+    def schema(self) -> str | None:
+        """The version of the schema; None: there is none. Raises AwayError."""
         with self.read() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        return found == ScriptDirectory.from_config(_alembic()).get_current_head()
+            return MigrationContext.configure(connection).get_current_revision()
 
     def store_id(self) -> str:
         """Which store this is: another one after every restore. Raises AwayError."""
         with self.read() as connection:
-            return str(connection.scalar(sa.select(meta.c.value).where(meta.c.name == "store_id")))
+            return str(store_id_of(connection))
+
+    def make_one_file(self) -> None:
+        """Leave nothing beside the SQLite file, so that it can be carried away."""
+        with self._watched(), closing(self.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = DELETE")
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Notes the first failure of the database, and its return."""
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            if isinstance(error, _OURS):
+                raise
+            if not self._is_away:
+                log.warning("cơ sở dữ liệu của collector không dùng được (%s)", type(cause).__name__)
+            self._is_away = True
+            raise AwayError("cơ sở dữ liệu tạm thời không dùng được, agent sẽ gửi lại") from None
+        if self._is_away:
+            log.warning("cơ sở dữ liệu của collector dùng lại được")
+        self._is_away = False
+
+
+def store_id_of(connection: Connection) -> str | None:
+    """Which store this is."""
+    found: str | None = connection.scalar(sa.select(meta.c.value).where(meta.c.name == "store_id"))
+    return found
 
 
 def renew_store_id(connection: Connection) -> None:
@@ -111,19 +149,9 @@ def _alembic() -> Config:
     return configuration
 
 
-@contextmanager
-def _away() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError) as error:
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        log.warning("cơ sở dữ liệu của collector không dùng được (%s)", type(cause).__name__)
-        raise AwayError("cơ sở dữ liệu tạm thời không dùng được, agent sẽ gửi lại") from None
-
-
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.store import as_text
-from collector.store.tables import agent, agent_facility, enrolment_code, facility, person, token
+from collector.store.tables import agent, agent_facility, enrolment_code, person, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,10 @@ def agent_of(connection: sa.Connection, token_hash: str) -> tuple[str, bool] | N
 
 def first_use(connection: sa.Connection, token_hash: str, agent_id: str, at: datetime) -> list[str]:
     """A token's first use revokes the agent's older ones. Returns their hashes."""
-    connection.execute(token.update().where(token.c.hash == token_hash).values(used_at=at))
-    return _revoke(connection, sa.and_(token.c.agent == agent_id, token.c.hash != token_hash), at)
+    mine = token.update().where(token.c.hash == token_hash).values(used_at=at).returning(token.c.created_at)
+    created_at = connection.scalar(mine)
+    older = sa.and_(token.c.agent == agent_id, token.c.hash != token_hash, token.c.created_at <= created_at)
+    return _revoke(connection, older, at)
 
 
 def revoke(connection: sa.Connection, agent_id: str, at: datetime) -> list[str]:
@@ -114,15 +116,9 @@ def _revoke(connection: sa.Connection, which: sa.ColumnElement[bool], at: dateti
     return list(connection.scalars(statement.returning(token.c.hash)))
 
 
-def note_push(connection: sa.Connection, agent_id: str, values: dict[str, Any], ids: Sequence[str]) -> None:
-    """The agent has just spoken for the facilities `ids`; also keeps two pushes of one agent from overlapping."""
+def note_push(connection: sa.Connection, agent_id: str, values: dict[str, Any]) -> None:
+    """The agent has just spoken; also keeps two pushes of one agent from overlapping."""
     connection.execute(agent.update().where(agent.c.id == agent_id).values(**values))
-    if ids:
-        connection.execute(
-            facility.update()
-            .where(facility.c.id.in_(sorted(ids)))
-            .values(last_push_at=values["last_push_at"], change=facility.c.change + 1)
-        )
 
 
 def agents(connection: sa.Connection) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
 """A consistent copy of all tables while serving, and back. The copy is a SQLite file, whatever the database is."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
 from collector.store import Store, renew_store_id
 from collector.store.tables import metadata
-from contract.errors import ConfigError
+from contract.errors import AwayError, ConfigError
 
 _ROWS = 5_000
 
@@ -15,31 +19,45 @@ def backup(store: Store, file: Path) -> None:
     """Copy everything into a new file, as it stands at one moment. Raises ConfigError, AwayError."""
     if file.exists():
         raise ConfigError(f"{file}: đã có, không ghi đè")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: không có thư mục này")
     fresh = file.with_name(file.name + ".part")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
-    copy = Store(f"sqlite:///{fresh.absolute()}")
-    copy.migrate()
-    with store.snapshot() as source, copy.write() as target:
-        _copy(source, target)
-    with copy.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
-    copy.close()
+    with _opened(fresh) as copy:
+        copy.migrate()
+        with store.snapshot() as source, copy.write() as target:
+            _copy(source, target)
+        copy.make_one_file()
     fresh.replace(file)
 
 
 def restore(store: Store, file: Path) -> None:
     """Put the content of a backup in place of what is stored, under a new store id. Raises ConfigError, AwayError."""
-    if not file.exists():
+    if not file.is_file():
         raise ConfigError(f"{file}: không có tệp này")
-    copy = Store(f"sqlite:///{file.absolute()}")
-    if not copy.is_current():
+    # a copy of the copy: the file itself may be of an older schema, or on a disk that cannot be written
+    with TemporaryDirectory(prefix="nhipso-") as directory, _opened(Path(shutil.copy(file, directory))) as copy:
+        try:
+            is_ours = copy.schema() is not None
+        except AwayError:
+            is_ours = False
+        if not is_ours:
+            raise ConfigError(f"{file}: không phải là bản sao của collector")
         copy.migrate()
-    store.migrate()
-    with copy.read() as source, store.write() as target:
-        _copy(source, target)
-        renew_store_id(target)
-    copy.close()
+        store.migrate()
+        with copy.read() as source, store.write() as target:
+            _copy(source, target)
+            renew_store_id(target)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Store]:
+    copy = Store(f"sqlite:///{file.absolute()}")
+    try:
+        yield copy
+    finally:
+        copy.close()
 
 
 def _copy(source: sa.Connection, target: sa.Connection) -> None:

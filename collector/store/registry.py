@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from collector.store import as_text
-from collector.store.tables import facility, facility_code, pause
+from collector.store.tables import agent, facility, facility_code, pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Pause:
 def save(connection: sa.Connection, facilities: Iterable[Facility], codes: Iterable[Code]) -> None:
     """Add new facilities and bring known ones up to date; their registration stays. A newer code ends the older."""
     known = set(connection.scalars(sa.select(facility.c.id)))
-    for one in facilities:
+    for one in sorted(facilities, key=lambda one: one.id):
         values = {
             "name": one.name,
             "level": one.level,
@@ -73,17 +74,18 @@ def save(connection: sa.Connection, facilities: Iterable[Facility], codes: Itera
 
 
 def _save_code(connection: sa.Connection, code: Code) -> None:
-    here = facility_code.c.facility == code.facility
-    same = sa.and_(here, facility_code.c.code == code.code, facility_code.c.valid_to.is_(None))
-    if connection.execute(sa.select(facility_code.c.code).where(same)).first():
+    """Put a code into its facility's line of codes: one is in force until the day before the next."""
+    line = {one.valid_from: one for one in codes(connection, code.facility)}
+    before = max((day for day in line if day <= code.valid_from), default=None)
+    if before is not None and line[before].code == code.code:
         return
-    still = sa.and_(here, facility_code.c.valid_to.is_(None), facility_code.c.valid_from < code.valid_from)
-    connection.execute(facility_code.update().where(still).values(valid_to=code.valid_from))
-    connection.execute(
-        facility_code.insert().values(
-            facility=code.facility, code=code.code, valid_from=code.valid_from, valid_to=code.valid_to
-        )
-    )
+    line[code.valid_from] = code
+    days = sorted(line)
+    connection.execute(facility_code.delete().where(facility_code.c.facility == code.facility))
+    for day, following in zip(days, [*days[1:], None], strict=True):
+        last = following and following - timedelta(days=1)
+        values = {"facility": code.facility, "code": line[day].code, "valid_from": day, "valid_to": last}
+        connection.execute(facility_code.insert().values(values))
 
 
 def facilities(connection: sa.Connection, ids: Sequence[str] | None = None) -> list[Facility]:
@@ -109,9 +111,11 @@ def facilities(connection: sa.Connection, ids: Sequence[str] | None = None) -> l
     ]
 
 
-def codes(connection: sa.Connection) -> list[Code]:
-    """All codes, the newest last."""
+def codes(connection: sa.Connection, of: str | None = None) -> list[Code]:
+    """All codes, or those of one facility, the newest last."""
     query = sa.select(facility_code).order_by(facility_code.c.facility, facility_code.c.valid_from)
+    if of is not None:
+        query = query.where(facility_code.c.facility == of)
     return [Code(row.facility, row.code, row.valid_from, row.valid_to) for row in connection.execute(query)]
 
 
@@ -131,14 +135,27 @@ def pauses(connection: sa.Connection, ids: Sequence[str] | None = None) -> list[
     return [Pause(row.facility, row.first_day, row.last_day, row.reason) for row in connection.execute(query)]
 
 
+def lock(connection: sa.Connection, ids: Iterable[str]) -> None:
+    """Keep others from changing what belongs to these facilities; in one order, so that nobody waits in a ring."""
+    mine = sa.select(facility.c.id).where(facility.c.id.in_(sorted(ids)))
+    connection.execute(mine.order_by(facility.c.id).with_for_update()).all()
+
+
+def touch(connection: sa.Connection, ids: Iterable[str], last_push_at: datetime | None = None) -> None:
+    """Something that is shown of these facilities has changed; `last_push_at`: an agent has just spoken for them."""
+    values: dict[str, Any] = {"change": facility.c.change + 1}
+    if last_push_at is not None:
+        values["last_push_at"] = last_push_at
+    connection.execute(facility.update().where(facility.c.id.in_(sorted(ids))).values(values))
+
+
 def changes(connection: sa.Connection) -> dict[str, int]:
     """Facility → how often something that is shown of it may have changed."""
-    return dict(connection.execute(sa.select(facility.c.id, facility.c.change)).tuples().all())
+    return {row.id: row.change for row in connection.execute(sa.select(facility.c.id, facility.c.change))}
 
 
-def change_sum(connection: sa.Connection) -> tuple[int, int]:
-    """(number of facilities, sum of all changes): the same pair again means that nothing has moved."""
-    row = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(facility.c.change), 0)).select_from(facility)
-    ).one()
-    return int(row[0]), int(row[1])
+def change_sum(connection: sa.Connection) -> tuple[object, ...]:
+    """Numbers that, when they are the same again, mean that nothing has moved: of facilities, and of agents."""
+    facilities = sa.select(sa.func.count(), sa.func.sum(facility.c.change)).select_from(facility)
+    agents = sa.select(sa.func.count(), sa.func.max(agent.c.last_push_at)).select_from(agent)
+    return (*connection.execute(facilities).one(), *connection.execute(agents).one())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from collector.store.tables import claim, facility, source, tally, tally_log
+from collector.store.tables import claim, source, tally, tally_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,21 @@ class Claim:
     measure: str
     last_day: date | None
 
-    def covers(self, day: date) -> bool:
-        """Whether the source counts this measure on `day`."""
+    def covers(self, first: date, last: date | None = None) -> bool:
+        """Whether the source is to count this measure on `first`, or on some day from `first` to `last`."""
         ends = [one for one in (self.source.last_day, self.last_day) if one is not None]
-        return (self.source.first_day is None or self.source.first_day <= day) and all(day <= end for end in ends)
+        begins = self.source.first_day is None or self.source.first_day <= (last or first)
+        return begins and all(first <= end for end in ends)
+
+    def is_retired(self, day: date) -> bool:
+        """Whether an operator has retired the source before `day`."""
+        return self.source.last_day is not None and day > self.source.last_day
+
+    def adds_to(self, other: "Claim", day: date) -> bool:
+        """Whether both count `day`: other parts, or the cut-over day (the last of one, the first of the other)."""
+        here, there = self.source, other.source
+        shared = here.last_day == day == there.first_day or there.last_day == day == here.first_day
+        return here.part != there.part or shared
 
 
 class Row(NamedTuple):
@@ -73,6 +84,12 @@ def sources(connection: sa.Connection, facilities: Sequence[str] | None = None) 
     return [Source(**row) for row in connection.execute(query).mappings()]
 
 
+def rostered(connection: sa.Connection, agent: str) -> set[str]:
+    """The facilities at which the agent has named a source."""
+    query = sa.select(source.c.facility).where(source.c.agent == agent, source.c.in_roster).distinct()
+    return set(connection.scalars(query))
+
+
 def claims(connection: sa.Connection, of: Iterable[Source]) -> list[Claim]:
     """The claims of these sources, the oldest first."""
     by_id = {one.id: one for one in of}
@@ -90,11 +107,14 @@ def update_source(connection: sa.Connection, source_id: int, values: dict[str, A
     connection.execute(source.update().where(source.c.id == source_id).values(**values))
 
 
-def add_claim(connection: sa.Connection, of: Source, measure: str) -> Claim:
-    """A source begins to count a measure; one that had stopped queues again behind the others."""
-    connection.execute(claim.delete().where(claim.c.source == of.id, claim.c.measure == measure))
-    row = connection.execute(claim.insert().values(source=of.id, measure=measure).returning(claim)).one()
-    return Claim(row.id, of, measure, None)
+def add_claims(connection: sa.Connection, of: Source, measures: Iterable[str]) -> list[Claim]:
+    """A source begins to count these measures; where it had done so before, it queues again behind the others."""
+    wanted = sorted(measures)
+    if not wanted:
+        return []
+    connection.execute(claim.delete().where(claim.c.source == of.id, claim.c.measure.in_(wanted)))
+    rows = connection.execute(claim.insert().returning(claim), [{"source": of.id, "measure": one} for one in wanted])
+    return [Claim(row.id, of, row.measure, None) for row in rows]
 
 
 def end_claim(connection: sa.Connection, one: Claim, last_day: date) -> None:
@@ -120,7 +140,7 @@ def stored(connection: sa.Connection, keys: Iterable[tuple[int, str, date]]) -> 
         query = sa.select(tally.c.source, tally.c.measure, tally.c.day, tally.c.revision, tally.c.counts).where(
             tally.c.source == source_id, tally.c.measure == measure, tally.c.day.in_(days)
         )
-        for row in connection.execute(query).tuples():
+        for row in connection.execute(query):
             found[row[0], row[1], row[2]] = Row(*row)
     return found
 
@@ -133,20 +153,23 @@ def insert(connection: sa.Connection, rows: Sequence[Row], at: datetime) -> None
 
 def replace(connection: sa.Connection, rows: Sequence[Row], corrected: Sequence[Row], at: datetime) -> None:
     """Newer revisions of tallies; what the `corrected` among them held is logged first."""
-    for row in corrected:
-        key = sa.and_(tally.c.source == row.source, tally.c.measure == row.measure, tally.c.day == row.day)
-        columns = (tally.c.source, tally.c.measure, tally.c.day, tally.c.revision, tally.c.counts, tally.c.received_at)
-        old = sa.select(*columns, sa.literal(at, tally_log.c.replaced_at.type)).where(key)
-        names = ["source", "measure", "day", "revision", "counts", "received_at", "replaced_at"]
-        connection.execute(tally_log.insert().from_select(names, old))
-    if rows:
-        b = sa.bindparam
+    b = sa.bindparam
+    key = sa.and_(tally.c.source == b("b_source"), tally.c.measure == b("b_measure"), tally.c.day == b("b_day"))
+    if corrected:
+        old = sa.select(*tally.c, b("b_at", type_=tally_log.c.replaced_at.type)).where(key)
         connection.execute(
-            tally.update()
-            .where(tally.c.source == b("b_source"), tally.c.measure == b("b_measure"), tally.c.day == b("b_day"))
-            .values(revision=b("b_revision"), counts=b("b_counts"), received_at=b("b_at")),
-            [{**{f"b_{name}": value for name, value in row._asdict().items()}, "b_at": at} for row in rows],
+            tally_log.insert().from_select([*tally.c.keys(), "replaced_at"], old),
+            [{**_bound(row, "source", "measure", "day"), "b_at": at} for row in corrected],
         )
+    if rows:
+        connection.execute(
+            tally.update().where(key).values(revision=b("b_revision"), counts=b("b_counts"), received_at=b("b_at")),
+            [{**_bound(row, *Row._fields), "b_at": at} for row in rows],
+        )
+
+
+def _bound(row: Row, *names: str) -> dict[str, Any]:
+    return {f"b_{name}": getattr(row, name) for name in names}
 
 
 def between(
@@ -160,7 +183,7 @@ def between(
     )
     if measures is not None:
         query = query.where(tally.c.measure.in_(measures))
-    return [Row(*row) for row in connection.execute(query).tuples()]
+    return [Row(*row) for row in connection.execute(query)]
 
 
 def delete_source(connection: sa.Connection, source_id: int) -> None:
@@ -172,10 +195,3 @@ def delete_source(connection: sa.Connection, source_id: int) -> None:
 def has_tallies(connection: sa.Connection, source_id: int) -> bool:
     """Whether the source has ever counted anything."""
     return connection.scalar(sa.select(tally.c.day).where(tally.c.source == source_id).limit(1)) is not None
-
-
-def touch(connection: sa.Connection, facilities: Iterable[str]) -> None:
-    """Something that is shown of these facilities has changed."""
-    connection.execute(
-        facility.update().where(facility.c.id.in_(sorted(set(facilities)))).values(change=facility.c.change + 1)
-    )

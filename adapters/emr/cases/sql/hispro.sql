@@ -1,0 +1,42 @@
+-- The columns of HisPro's EMR_RS and HIS_RS that are read, and personal ones beside them.
+CREATE TABLE his_rs.his_treatment (
+  id INTEGER PRIMARY KEY, treatment_code VARCHAR(20), tdl_patient_name VARCHAR(200), tdl_patient_cccd_number VARCHAR(40),
+  tdl_treatment_type_id INTEGER, in_time NUMERIC(14), out_time NUMERIC(14), branch_id INTEGER, is_delete INTEGER
+);
+CREATE TABLE emr_rs.emr_document_type (
+  id INTEGER PRIMARY KEY, document_type_code VARCHAR(20), document_type_name VARCHAR(200)
+);
+CREATE TABLE emr_rs.emr_document (
+  id INTEGER PRIMARY KEY, document_type_id INTEGER, document_name VARCHAR(200), treatment_code VARCHAR(20),
+  create_date NUMERIC(14), is_capture INTEGER, signers VARCHAR(200), un_signers VARCHAR(200), next_signer VARCHAR(200),
+  rejecter VARCHAR(200), is_delete INTEGER
+);
+
+INSERT INTO emr_rs.emr_document_type VALUES (1, 'BA', 'Bệnh án'), (2, 'TDT', 'Tờ điều trị');
+
+INSERT INTO his_rs.his_treatment VALUES
+  (1, 'T1', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120000000, 1, 0),
+  (2, 'T2', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 1, 0),
+  (3, 'T3', 'MARK-NAME', 'MARK-CCCD', 2, 20261110080000, 20261120100000, 1, 0),
+  (4, 'T4', 'MARK-NAME', 'MARK-CCCD', 4, 20261110080000, 20261120235959, 1, 0),
+  (5, 'T5', 'MARK-NAME', 'MARK-CCCD', 1, 20261120080000, 20261120100000, 1, 0),
+  (6, 'T6', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 1, 1),
+  (7, 'T7', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 1, 0),
+  (8, 'T8', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 1, 0),
+  (9, 'T9', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, NULL, 1, 0),
+  (10, 'T10', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 2, 0),
+  (11, 'T11', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261120100000, 1, 0),
+  (12, 'T12', 'MARK-NAME', 'MARK-CCCD', 3, 20261110080000, 20261121000000, 1, 0);
+
+-- T1, T11 signed (T11 without a BA); T2 waiting; T3 scanned; T7 deleted; T8 never needed a signature; T10 rejected
+INSERT INTO emr_rs.emr_document VALUES
+  (1, 1, 'MARK-DOC', 'T1', 20261120080000, NULL, 'MARK-LOGIN', NULL, NULL, NULL, 0),
+  (2, 2, 'MARK-DOC', 'T1', 20261119080000, NULL, 'MARK-LOGIN', NULL, NULL, NULL, 0),
+  (3, 1, 'MARK-DOC', 'T2', 20261120080000, NULL, 'MARK-LOGIN', NULL, NULL, NULL, 0),
+  (4, 2, 'MARK-DOC', 'T2', 20261120080000, NULL, 'MARK-LOGIN', 'MARK-LOGIN', 'MARK-LOGIN', NULL, 0),
+  (5, 1, 'MARK-DOC', 'T3', 20261120080000, 1, 'MARK-LOGIN', NULL, NULL, NULL, 0),
+  (6, 1, 'MARK-DOC', 'T7', 20261120080000, NULL, 'MARK-LOGIN', NULL, NULL, NULL, 1),
+  (7, 1, 'MARK-DOC', 'T8', 20261120080000, NULL, NULL, NULL, NULL, NULL, 0),
+  (8, 1, 'MARK-DOC', 'T10', 20261120080000, NULL, 'MARK-LOGIN', NULL, 'MARK-LOGIN', 'MARK-LOGIN', 0),
+  (9, 2, 'MARK-DOC', 'T11', 20261120235959, NULL, 'MARK-LOGIN', NULL, NULL, NULL, 0),
+  (10, 1, 'MARK-DOC', 'NO-TREATMENT', 20261120080000, NULL, NULL, 'MARK-LOGIN', NULL, NULL, 0);

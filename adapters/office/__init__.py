@@ -1,0 +1,1 @@
+"""Document systems (quản lý văn bản và điều hành)."""

@@ -1,0 +1,1 @@
+"""Sheets that a person keeps: CSV and XLSX."""

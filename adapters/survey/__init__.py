@@ -1,0 +1,1 @@
+"""Systems that hold people's answers on how satisfied they are."""

@@ -1,0 +1,254 @@
+"""`/metrics`: which series there are, which there are not, and when they change (contract.md, "Prometheus metrics")."""
+
+import subprocess
+from datetime import date, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector import sources
+from collector.access import Speaker
+from collector.exposition import Exposition
+from collector.store import backup, registry
+from collector.store.registry import Pause
+from conftest import program
+from contract import metrics
+from contract.days import midnight
+from contract.errors import AwayError, BadRequestError
+from tests.office import NOON, TODAY, YESTERDAY, Office, a_source, a_tally, samples
+
+CASHLESS = '{facility="12001",indicator="cashless"'
+
+
+@pytest.fixture
+def his(office: Office) -> Speaker:
+    return office.speaker("12001")
+
+
+def test_every_family_is_there_with_its_meaning_even_when_nothing_is_registered(office: Office) -> None:
+    text = office.metrics()
+    assert samples(text) == {}
+    for family in (*metrics.OF_FACILITY, *metrics.OF_AGENT):
+        assert f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n" in text
+
+
+def test_no_metric_of_the_contract_page_that_exists_now_is_missing() -> None:
+    names = {one.name.removeprefix("nhipso_") for one in (*metrics.OF_FACILITY, *metrics.OF_AGENT)}
+    assert names == {
+        *("indicator_ratio", "indicator_numerator", "indicator_denominator", "indicator_known_ratio"),
+        *("indicator_completeness_ratio", "indicator_as_of_timestamp_seconds", "tally", "source_up"),
+        *("source_read_timestamp_seconds", "source_newest_day_timestamp_seconds", "source_unmapped"),
+        *("source_check_difference_ratio", "facility_info", "facility_expected_since_timestamp_seconds"),
+        *("facility_last_push_timestamp_seconds", "agent_info", "agent_last_push_timestamp_seconds"),
+        *("agent_waiting", "agent_parked", "agent_clock_skew_seconds"),
+    }
+
+
+def test_a_silent_facility_is_present_from_the_day_it_is_registered(office: Office) -> None:
+    office.register("12001", area="Xã Sìn Hồ", ownership="private")
+    labels = 'facility="12001",name="Cơ sở 12001",level="province",ownership="private",area="Xã Sìn Hồ"'
+    found = samples(office.metrics())
+    assert found[f"nhipso_facility_info{{{labels}}}"] == 1
+    assert found['nhipso_facility_last_push_timestamp_seconds{facility="12001"}'] == 0
+    expected = (NOON + timedelta(days=7)).timestamp()
+    assert found['nhipso_facility_expected_since_timestamp_seconds{facility="12001"}'] == expected
+    assert found[f"nhipso_indicator_completeness_ratio{CASHLESS}}}"] == 0
+
+
+def test_what_nobody_has_told_is_absent_and_what_is_zero_is_zero(office: Office, his: Speaker) -> None:
+    silent = samples(office.metrics())
+    assert not [name for name in silent if "ratio{" in name and "completeness" not in name]
+    assert not [name for name in silent if name.startswith(("nhipso_tally", "nhipso_indicator_denominator"))]
+    office.push(his, [a_tally(counts={}), a_tally(TODAY, counts={"unknown": 3})])
+    found = samples(office.metrics())
+    for window in ("today", "30d"):
+        assert found[f'nhipso_indicator_denominator{CASHLESS},window="{window}"}}'] == 0
+        assert found[f'nhipso_indicator_numerator{CASHLESS},window="{window}"}}'] == 0
+        assert f'nhipso_indicator_ratio{CASHLESS},window="{window}"}}' not in found
+    assert found[f"nhipso_indicator_known_ratio{CASHLESS}}}"] == 1
+    assert found['nhipso_tally{facility="12001",measure="payments",category="cash"}'] == 0
+    assert found['nhipso_tally{facility="12001",measure="payments",category="unknown"}'] == 3
+
+
+def test_the_pushed_figures_are_those_exported(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(counts={"cash": 1, "qr": 2, "unknown": 1}), a_tally(TODAY, counts={"card": 5})])
+    found = samples(office.metrics())
+    assert found[f'nhipso_indicator_ratio{CASHLESS},window="30d"}}'] == 2 / 3
+    assert found[f'nhipso_indicator_numerator{CASHLESS},window="30d"}}'] == 2
+    assert found[f'nhipso_indicator_denominator{CASHLESS},window="30d"}}'] == 3
+    assert found[f'nhipso_indicator_ratio{CASHLESS},window="today"}}'] == 1
+    assert found[f"nhipso_indicator_known_ratio{CASHLESS}}}"] == 0.75
+    assert found[f"nhipso_indicator_completeness_ratio{CASHLESS}}}"] == 1 / 30
+    assert found[f"nhipso_indicator_as_of_timestamp_seconds{CASHLESS}}}"] == midnight(YESTERDAY).timestamp()
+
+
+def test_the_health_of_sources_and_agents_is_exported(office: Office, his: Speaker) -> None:
+    first = a_source("his", newest_day={"12001": "2026-11-20"}, unmapped_cases={"12001": {"payments": 12}})
+    office.push(his, [], [first, a_source("new", ok=False, read_at=None)], waiting=7, parked=2)
+    found = samples(office.metrics())
+    where = '{facility="12001",source="his",kind="his.sql"}'
+    assert found[f"nhipso_source_up{where}"] == 1
+    assert found['nhipso_source_up{facility="12001",source="new",kind="his.sql"}'] == 0
+    assert found[f"nhipso_source_read_timestamp_seconds{where}"] == (NOON - timedelta(minutes=1)).timestamp()
+    assert found[f"nhipso_source_newest_day_timestamp_seconds{where}"] == midnight(TODAY).timestamp()
+    assert 'nhipso_source_read_timestamp_seconds{facility="12001",source="new",kind="his.sql"}' not in found
+    assert found['nhipso_source_unmapped{facility="12001",source="his",measure="payments"}'] == 12
+    assert found[f'nhipso_agent_info{{agent="{his.agent}",version="1.0.0"}}'] == 1
+    names = {"last_push_timestamp_seconds": NOON.timestamp(), "waiting": 7, "parked": 2, "clock_skew_seconds": 0}
+    assert {name: found[f'nhipso_agent_{name}{{agent="{his.agent}"}}'] for name in names} == names
+    assert found['nhipso_facility_last_push_timestamp_seconds{facility="12001"}'] == NOON.timestamp()
+
+
+def test_an_agent_that_never_pushed_is_there_too(office: Office) -> None:
+    exposition = Exposition(office.store, office.catalogue, 1000)
+    office.register("12001")
+    exposition.refresh(NOON)
+    agent = office.enrol("12001").partition(".")[0]
+    exposition.refresh(NOON)
+    assert f'nhipso_agent_last_push_timestamp_seconds{{agent="{agent}"}} 0\n' in exposition.body().decode()
+
+
+def test_an_orphan_is_still_shown_and_a_retired_source_no_longer(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally()])
+    office.push(his, [], [])
+    assert 'nhipso_source_up{facility="12001",source="his"' in office.metrics()
+    sources.retire(office.store, "12001", "his", TODAY)
+    assert 'nhipso_source_up{facility="12001",source="his"' in office.metrics()
+    assert 'nhipso_source_up{facility="12001",source="his"' not in office.metrics(NOON + timedelta(days=1))
+
+
+def expected_since(office: Office, day: date) -> float | None:
+    found = samples(office.metrics(midnight(day)))
+    return found.get('nhipso_facility_expected_since_timestamp_seconds{facility="12001"}')
+
+
+def test_data_is_expected_seven_days_after_registration_or_from_the_end_of_a_pause(office: Office) -> None:
+    office.register("12001")
+    with office.store.write() as connection:
+        registry.add_pause(connection, Pause("12001", date(2026, 12, 1), date(2026, 12, 3), "chuyển nhà"))
+    assert expected_since(office, date(2026, 11, 30)) == (NOON + timedelta(days=7)).timestamp()
+    assert expected_since(office, date(2026, 12, 1)) is None
+    assert expected_since(office, date(2026, 12, 3)) is None
+    assert expected_since(office, date(2026, 12, 4)) == midnight(date(2026, 12, 4)).timestamp()
+
+
+def test_nothing_is_expected_before_a_facility_opens_or_after_it_closes(office: Office) -> None:
+    office.register("12001", active_from="2027-01-01", active_to="2027-02-01")
+    assert expected_since(office, date(2026, 12, 31)) is None
+    assert expected_since(office, date(2027, 1, 2)) == midnight(date(2027, 1, 1)).timestamp()
+    assert expected_since(office, date(2027, 2, 2)) is None
+
+
+def test_only_indicators_that_apply_are_exported(office: Office) -> None:
+    office.register("12001", indicators="cashless")
+    shown = [name for name in samples(office.metrics()) if name.startswith("nhipso_indicator_")]
+    assert shown
+    assert all('indicator="cashless"' in name for name in shown)
+
+
+def test_labels_are_escaped_and_read_back_as_they_were(office: Office) -> None:
+    name = 'Bệnh viện "Hữu\\Nghị" {a="b"} \t É'
+    office.register("12001", name=name)
+    families = {one.name: one for one in text_string_to_metric_families(office.metrics())}
+    assert families["nhipso_facility_info"].samples[0].labels["name"] == name
+
+
+def test_the_body_is_what_prometheus_own_parser_reads(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(TODAY), a_tally(counts={"qr": 10**15})], [a_source(newest_day={"12001": "2026-11-20"})])
+    text = office.metrics()
+    read = {}
+    for one in (one for family in text_string_to_metric_families(text) for one in family.samples):
+        labels = ",".join(f'{key}="{value}"' for key, value in one.labels.items())
+        read[f"{one.name}{{{labels}}}"] = one.value
+    assert read == samples(text)
+    assert len(read) > 30
+
+
+def test_promtool_has_nothing_to_say(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(TODAY), a_tally()], [a_source(unmapped_cases={"12001": {"payments": 1}})])
+    checked = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=office.metrics(), capture_output=True, text=True, timeout=60
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_shards_are_a_partition(office: Office) -> None:
+    ids = [f"{number}" for number in range(40)]
+    office.register(*ids)
+    office.enrol("1")
+    exposition = Exposition(office.store, office.catalogue, 1000)
+    exposition.refresh(NOON)
+    whole = exposition.body().decode()
+    parts = [exposition.body(f"{number}/3").decode() for number in (1, 2, 3)]
+    assert samples(whole) == {name: value for part in parts for name, value in samples(part).items()}
+    assert sum(len(samples(part)) for part in parts) == len(samples(whole))
+    assert all("nhipso_facility_info{" in part for part in parts)
+    assert ["nhipso_agent_info{" in part for part in parts] == [True, False, False]
+    assert exposition.body("1/1").decode() == whole
+
+
+@pytest.mark.parametrize("shard", ["", "1", "0/3", "4/3", "-1/3", "1/3/5", "a/b", "1/1001", "1.0/2", "/"])
+def test_a_shard_that_does_not_exist_is_refused(office: Office, shard: str) -> None:
+    with pytest.raises(BadRequestError):
+        office.metrics(shard=shard)
+
+
+def test_today_by_category_is_left_out_of_a_country(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(TODAY)])
+    exposition = Exposition(office.store, office.catalogue, 1)
+    exposition.refresh(NOON)
+    assert "nhipso_tally{" in exposition.body().decode()
+    office.register("12002")
+    exposition.refresh(NOON)
+    assert "nhipso_tally{" not in exposition.body().decode()
+
+
+def test_only_what_changed_is_rendered_again(office: Office) -> None:
+    agents = [office.speaker(one) for one in ("1", "2", "3")]
+    exposition = Exposition(office.store, office.catalogue, 1000)
+    assert exposition.refresh(NOON) == 3
+    assert exposition.refresh(NOON) == 0
+    office.push(agents[1], [a_tally(facility="2")], [a_source(facilities=["2"])])
+    assert exposition.refresh(NOON) == 1
+    assert (
+        'nhipso_indicator_denominator{facility="2",indicator="cashless",window="30d"} 4\n' in exposition.body().decode()
+    )
+    office.register("3", name="Tên mới")
+    office.register("4")
+    assert exposition.refresh(NOON) == 2
+    with office.store.write() as connection:
+        registry.add_pause(connection, Pause("1", TODAY, TODAY, "lụt"))
+    assert exposition.refresh(NOON) == 1
+    sources.retire(office.store, "2", "his", YESTERDAY)
+    assert exposition.refresh(NOON) == 1
+
+
+def test_all_is_rendered_again_at_local_midnight(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(TODAY, counts={"qr": 4})])
+    exposition = Exposition(office.store, office.catalogue, 1000)
+    last_second = midnight(TODAY + timedelta(days=1)) - timedelta(seconds=1)
+    exposition.refresh(last_second)
+    today, month = (f'nhipso_indicator_denominator{CASHLESS},window="{window}"}}' for window in ("today", "30d"))
+    assert samples(exposition.body().decode())[today] == 4
+    assert month not in samples(exposition.body().decode())
+    assert exposition.refresh(last_second + timedelta(seconds=1)) == 1
+    found = samples(exposition.body().decode())
+    assert (found[month], today in found) == (4, False)
+
+
+def test_a_restored_copy_is_shown_though_its_numbers_of_changes_are_old(office: Office, his: Speaker) -> None:
+    copy = office.directory / "copy"
+    office.push(his, [a_tally(revision=1, counts={"qr": 1})])
+    backup.backup(office.store, copy)
+    exposition = Exposition(office.store, office.catalogue, 1000)
+    office.push(his, [a_tally(revision=2, counts={"qr": 2})])
+    exposition.refresh(NOON)
+    backup.restore(office.store, copy)
+    office.push(his, [a_tally(revision=2, counts={"qr": 9})])
+    exposition.refresh(NOON)
+    assert samples(exposition.body().decode())[f'nhipso_indicator_denominator{CASHLESS},window="30d"}}'] == 9
+
+
+def test_before_the_first_refresh_there_is_no_body_rather_than_an_empty_province(office: Office) -> None:
+    with pytest.raises(AwayError):
+        Exposition(office.store, office.catalogue, 1000).body()
