@@ -111,6 +111,7 @@ class Pusher:
             kind=source.config.kind,
             role=source.role,
             part=source.part,
+            cadence=source.config.cadence,
             from_=source.first_day,
             facilities=list(source.config.serves),
             measures=list(kind.measures),

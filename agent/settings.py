@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 
 from contract.adapter import SourceConfig
+from contract.catalogue import Cadence
 from contract.errors import ConfigError
 
 FacilityId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
@@ -49,6 +50,7 @@ class SourceTable(BaseModel):
     from_: date | None = Field(default=None, alias="from")
     part: str | None = Field(default=None, pattern=r"^\w{1,64}$")
     role: Literal["count", "check"] = "count"
+    cadence: Cadence | None = None
     facilities: dict[str, FacilityId] = {}
 
 
@@ -186,6 +188,7 @@ def _sources(tables: Any, facilities: tuple[str, ...], file: Path, problems: lis
                 timeout_seconds=table.timeout_seconds,
                 options=table.model_extra or {},
                 directory=file.absolute().parent,
+                cadence=table.cadence,
             ),
             first_day=table.from_,
             part=table.part,

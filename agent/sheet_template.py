@@ -28,8 +28,8 @@ def write(settings: Settings, catalogue: Catalogue, measure: str, file: Path) ->
         raise ConfigError(f"lệnh này cần thư viện {error.name}: pip install 'nhipso[sheet]'") from None
     source = _source(settings, measure)
     cadence: Cadence = catalogue.measures[measure].cadence
-    if source and "cadence" in source.config.options:
-        cadence = source.config.options["cadence"]
+    if source and source.config.cadence:
+        cadence = source.config.cadence
     try:
         template.write(file, catalogue, measure, _facilities(settings, source), cadence, local_day(now()))
     except OSError as error:

@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,6 +117,8 @@ def serve(context: click.Context) -> None:
     with _ready(context) as (settings, store):
         Access(store, settings.revocations).apply_revocations(now())
         app = create_app(settings, store)
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, lambda *_: sys.exit(0))  # uvicorn gives the signal back when it has ended all answers
         uvicorn.run(
             app,
             host=settings.host,

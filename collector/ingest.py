@@ -234,6 +234,7 @@ def _described(report: SourceReport, facility: str, catalogue: Catalogue) -> dic
         "kind": report.kind,
         "role": report.role,
         "part": report.part,
+        "cadence": report.cadence,
         "first_day": report.from_,
         "in_roster": True,
         "ok": report.ok,

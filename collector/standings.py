@@ -10,7 +10,7 @@ from collector import windows
 from collector.store import Connection, registry, tallies
 from collector.store.registry import Facility, Pause
 from collector.store.tallies import Claim, Row, Source
-from contract.catalogue import UNKNOWN, Catalogue, Indicator
+from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator
 from contract.days import DayRange
 
 # Measures of a longer cadence look back over the last yearly period and the grace after it.
@@ -102,6 +102,11 @@ class FacilityData:
             total.update(found.get(day, {}))
         return total
 
+    def cadence(self, measure: str, least: Cadence) -> Cadence:
+        """The longest cadence of the sources that count this measure, not shorter than the catalogue's."""
+        own = [claim.source.cadence for claim in self.counted(measure) if claim.source.last_day is None]
+        return max([least, *(one for one in own if one)], key=windows.CADENCES.index)
+
     def is_complete(self, measure: str, days: DayRange) -> bool:
         """Whether every part that is to count this measure in `days` has a tally there."""
         have: dict[str | None, bool] = {}
@@ -132,8 +137,10 @@ def load(
     place = {source.id: data[source.facility] for source in sources}
     long = [code for code, measure in catalogue.measures.items() if windows.is_long(measure.cadence)]
     short = [code for code in catalogue.measures if code not in long]
-    for measures, since in ((short, first), (long, today - timedelta(days=_LONG_HISTORY_DAYS))):
-        for row in tallies.between(connection, sources, since, today, measures):
+    long_ago = today - timedelta(days=_LONG_HISTORY_DAYS)
+    slow = [source for source in sources if source.cadence and windows.is_long(source.cadence)]
+    for some, measures, since in ((sources, short, first), (sources, long, long_ago), (slow, short, long_ago)):
+        for row in tallies.between(connection, some, since, today, measures):
             place[row.source].rows[row.source, row.measure][row.day] = row
     return list(data.values())
 
@@ -149,13 +156,14 @@ def standing(data: FacilityData, catalogue: Catalogue, code: str, window: str, t
     measure = catalogue.measures[indicator.measure]
     days = windows.window(window, today)
     have = data.by_day(indicator.measure)
-    if windows.is_long(measure.cadence):
-        periods = windows.recent_periods(measure.cadence, have, today)
+    cadence = data.cadence(indicator.measure, measure.cadence)
+    if windows.is_long(cadence):
+        periods = windows.recent_periods(cadence, have, today)
         found = next((one for one in periods if data.is_complete(indicator.measure, one)), None)
-        days = found or windows.period(measure.cadence, today)
+        days = found or windows.period(cadence, today)
         expected, present = (1, 1) if found else (1, 0)
     else:
-        wanted = windows.expected(measure.cadence, data.facility, data.pauses, days)
+        wanted = windows.expected(cadence, data.facility, data.pauses, days)
         expected, present = len(wanted), sum(data.is_complete(indicator.measure, DayRange(d, d)) for d in wanted)
     inside = [day for day in have if day in days]
     counts = data.counts(indicator.measure, days)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from typing import get_args
 
 from collector.store.registry import Facility, Pause
 from contract.catalogue import Cadence
 from contract.days import DayRange
 
+CADENCES: tuple[Cadence, ...] = get_args(Cadence)
+"""From the shortest to the longest."""
 WINDOWS = ("today", "7d", "30d", "month", "quarter", "year")
 _PERIOD_MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
 # A measure of a longer cadence that is later than this after its period's end has no data for now.

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from contract.catalogue import Cadence
 from contract.days import DayRange
 from contract.errors import SourceError
 
@@ -33,6 +34,8 @@ class SourceConfig:
     """The rest of the table, for the kind to check."""
     directory: Path
     """Where agent.toml lies: relative paths start here."""
+    cadence: Cadence | None = None
+    """How often the source has figures; None: as often as the catalogue says of the measure."""
 
     @property
     def serves(self) -> tuple[str, ...]:

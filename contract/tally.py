@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from contract.catalogue import Cadence
+
 MAX_COUNT = 10**15
 FIRST_DAY = date(2020, 1, 1)
 SOURCE_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
@@ -81,6 +83,7 @@ class AgentReport(_Wire):
 class SourceReport(_Wire):
     """One configured source as its agent saw it at its last read.
 
+    `cadence`: how often the source has figures, when not as the catalogue says of its measures.
     `failed` names the measures whose last read failed while others succeeded; `read_at` is the last read that
     succeeded; `newest_day` the newest day that has a case, by facility; `unmapped` facility → measure → raw value →
     cases in the window, only values frequent enough to be no person's; `unmapped_cases` facility → measure → all cases.
@@ -90,6 +93,7 @@ class SourceReport(_Wire):
     kind: _Text = Field(max_length=64)
     role: Role = "count"
     part: _Text | None = Field(default=None, max_length=64)
+    cadence: Cadence | None = None
     from_: date | None = Field(default=None, alias="from")
     facilities: list[str] = Field(max_length=20_000)
     measures: list[_Name] = Field(max_length=500)

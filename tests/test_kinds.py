@@ -62,6 +62,7 @@ def build(kind: str, table: dict[str, Any], directory: Path) -> Adapter:
         facility_map=table.get("facilities", {}),
         measures=tuple(table["measures"]) if "measures" in table else None,
         timeout_seconds=2,
+        cadence=table.get("cadence"),
         options={name: value for name, value in table.items() if name not in COMMON},
         directory=directory,
     )

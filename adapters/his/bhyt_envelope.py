@@ -50,11 +50,11 @@ class Record(NamedTuple):
     left: str
 
 
-def is_checkin_file(stream: BinaryIO) -> bool:
+def _is_checkin_file(stream: BinaryIO) -> bool:
     """Whether the file is a check-in table rather than an envelope. Leaves the stream at its beginning."""
-    head = stream.read(_HEAD_BYTES).replace(b"\0", b"")
+    head = stream.read(_HEAD_BYTES)
     stream.seek(0)
-    return _CHECKINS.encode() in head and _ENVELOPE.encode() not in head
+    return _CHECKINS.encode() in head.replace(b"\0", b"") and _ENVELOPE.encode() not in head.replace(b"\0", b"")
 
 
 def cases(stream: BinaryIO) -> Iterator[Element]:
@@ -62,7 +62,7 @@ def cases(stream: BinaryIO) -> Iterator[Element]:
 
     Raises SourceChangedError: also for a file of any other kind.
     """
-    name, root = ("TRANG_THAI_KCB", _CHECKINS) if is_checkin_file(stream) else ("HOSO", _ENVELOPE)
+    name, root = ("TRANG_THAI_KCB", _CHECKINS) if _is_checkin_file(stream) else ("HOSO", _ENVELOPE)
     element = None
     for element in elements(stream, name):
         if _name(element.getroottree().getroot()) != root:

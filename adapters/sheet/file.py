@@ -39,7 +39,6 @@ class Options(BaseModel):
     folder: str | None = Field(default=None, min_length=1)
     pattern: str = Field(default=PATTERN, min_length=1, pattern=r"^[^/\\]*$")
     measure: str | None = None
-    cadence: Cadence | None = None
     categories: dict[str, str] = {}
     columns: dict[Literal["day", "facility", "measure", "category", "count"], str] = {}
 
@@ -133,7 +132,7 @@ class SheetFolder:
             meaning=meaning.meaning_vi.strip(),
             day=meaning.day_vi,
             where=where,
-            cadence=_CADENCES[self._options.cadence or meaning.cadence],
+            cadence=_CADENCES[self._config.cadence or meaning.cadence],
             names=names + own,
             facility=f"cột Cơ sở: {pairs}" if pairs else alone,
         )
@@ -184,7 +183,7 @@ class SheetFolder:
             headings=headings,
             facilities=_facilities(self._config.facility_map or {one: one for one in serves}),
             categories={code: self._category_words(code) for code in self.measures},
-            cadences={code: self._options.cadence or every[code].cadence for code in self.measures},
+            cadences={code: self._config.cadence or every[code].cadence for code in self.measures},
             alone=serves[0] if len(serves) == 1 else None,
             today=today,
         )

@@ -47,9 +47,8 @@ measure = "telemedicine"
 def read(folder: Path, measure: str, facilities: tuple[str, ...], cadence: Cadence) -> FileSeen:
     for file in folder.iterdir():
         os.utime(file, (1_764_000_000, 1_764_000_000))
-    config = SourceConfig(
-        "s", "sheet.file", facilities, {}, None, 60, {"folder": ".", "measure": measure, "cadence": cadence}, folder
-    )
+    options = {"folder": ".", "measure": measure}
+    config = SourceConfig("s", "sheet.file", facilities, {}, None, 60, options, folder, cadence)
     days = DayRange(date(2025, 1, 1), TODAY)
     [reading] = adapter(config, CATALOGUE).read(days, (measure,), IndexMemory(None, "s"))
     return reading.files[0]

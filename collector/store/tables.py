@@ -135,6 +135,8 @@ source = sa.Table(
     sa.Column("kind", sa.Text, nullable=False, server_default=""),
     sa.Column("role", sa.Text, nullable=False, server_default="count"),
     sa.Column("part", sa.Text),
+    # how often it has figures; NULL: as the catalogue says of the measure
+    sa.Column("cadence", sa.Text),
     sa.Column("first_day", sa.Date),
     sa.Column("last_day", sa.Date),
     sa.Column("in_roster", sa.Boolean, nullable=False),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from collector.store.tables import claim, source, tally, tally_log
+from contract.catalogue import Cadence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Source:
     kind: str
     role: str
     part: str | None
+    cadence: Cadence | None
     first_day: date | None
     last_day: date | None
     in_roster: bool

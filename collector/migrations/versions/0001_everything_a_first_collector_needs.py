@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), server_default="", nullable=False),
         sa.Column("role", sa.Text(), server_default="count", nullable=False),
         sa.Column("part", sa.Text(), nullable=True),
+        sa.Column("cadence", sa.Text(), nullable=True),
         sa.Column("first_day", sa.Date(), nullable=True),
         sa.Column("last_day", sa.Date(), nullable=True),
         sa.Column("in_roster", sa.Boolean(), nullable=False),
