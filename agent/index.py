@@ -42,25 +42,26 @@ def take(connection: sqlite3.Connection, source: str, reading: Reading, keep_bef
     gone = [path for path in reading.gone if _newest_day(connection, source, path) >= str(keep_before)]
     away = set(reading.gone) - set(gone)
     connection.executemany("UPDATE file SET away = 1 WHERE source = ? AND path = ?", [(source, path) for path in away])
-    paths = [seen.path for seen in reading.files] + gone
-    cases: set[tuple[str, bytes]] = {(one.measure, one.case) for seen in reading.files for one in seen.entries}
+    read = [(seen.path, seen.entries) for seen in reading.files if seen.entries is not None]
+    paths = [path for path, _ in read] + gone
+    cases: set[tuple[str, bytes]] = {(one.measure, one.case) for _, entries in read for one in entries}
     for path in paths:
         cases.update(
             connection.execute('SELECT measure, "case" FROM entry WHERE source = ? AND path = ?', (source, path))
         )
     _touch(connection, source, cases)
     connection.executemany("DELETE FROM entry WHERE source = ? AND path = ?", [(source, path) for path in paths])
-    connection.executemany("DELETE FROM file WHERE source = ? AND path = ?", [(source, path) for path in paths])
+    connection.executemany("DELETE FROM file WHERE source = ? AND path = ?", [(source, path) for path in gone])
     connection.executemany(
-        "INSERT INTO file (source, path, identity, problem) VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO file (source, path, identity, problem) VALUES (?, ?, ?, ?)",
         [(source, seen.path, seen.identity, seen.problem) for seen in reading.files],
     )
     connection.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (source, seen.path, *one[:5], one.day and str(one.day), one.cases)
-            for seen in reading.files
-            for one in seen.entries
+            (source, path, *one[:5], one.day and str(one.day), one.cases)
+            for path, entries in read
+            for one in entries
         ],
     )
     _touch(connection, source, cases)

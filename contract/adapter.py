@@ -91,7 +91,8 @@ class FileSeen(NamedTuple):
 
     path: bytes
     identity: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] | None
+    """None: it could not be read as a whole, and what it said before stands."""
     problem: str | None = None
     """Our own sentence when it could not be read (whole); it is not opened again until its identity changes."""
 

@@ -64,7 +64,7 @@ class Index:
     def counts(self) -> Counts:
         cases: dict[tuple[str, bytes], list[Entry]] = defaultdict(list)
         for file in self.seen.values():
-            for entry in file.entries:
+            for entry in file.entries or ():
                 cases[entry.measure, entry.case].append(entry)
         counts: Counts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
         for entries in cases.values():

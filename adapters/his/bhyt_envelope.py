@@ -114,12 +114,12 @@ def _table(label: str) -> str | None:
 def _content(file: Element) -> Element:
     """The inner document of a FILEHOSO: its elements as they stand, or base64, or text. Raises SourceChangedError."""
     content = child(file, "NOIDUNGFILE")
-    if content is None or (len(content) == 0 and not (content.text or "").strip()):
-        raise SourceChangedError("NOIDUNGFILE để trống")
-    if len(content):
+    if content is not None and len(content):
         return content
-    written = content.text or ""
-    if written.lstrip("\ufeff \t\r\n").startswith("<"):
+    written = "" if content is None else (content.text or "").lstrip("\ufeff \t\r\n")
+    if not written:
+        raise SourceChangedError("NOIDUNGFILE để trống")
+    if written.startswith("<"):
         return _inner(written.encode())
     try:
         return _inner(a2b_base64(written))

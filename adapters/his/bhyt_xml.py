@@ -203,6 +203,7 @@ class ClaimFolders:
     def _entries(
         self, case: Element, place: int, hide: Callable[[str], bytes], file: _File, remarks: Remarks
     ) -> Iterator[Entry]:
+        wanted = self.measures
         order = f"{file.mtime_ns:020d}{_PRECEDENCE[file.state]}{place:08d}"
         try:
             for record in records(case):
@@ -212,7 +213,7 @@ class ClaimFolders:
                 # Any XML1 outranks every check-in of the visit; a check-in file does not say when it was made.
                 rank = f"0{order}" if record.is_checkin else f"1{file.made}{order}"
                 for measure, category, day in _said(record, file, place, remarks):
-                    if measure in self.measures:
+                    if measure in wanted:
                         yield Entry(measure, hidden, rank, category, facility, day)
         except SourceChangedError as error:
             remarks.add(f"không tính vì {error}", place)
@@ -230,7 +231,7 @@ class ClaimFolders:
 
 def _said(record: Record, file: _File, place: int, remarks: Remarks) -> Iterator[tuple[str, str | None, date | None]]:
     """What a record says of each measure: the category (None: it does not count there) and the day."""
-    arrived = _day(record.arrived, file.latest)
+    arrived = _day(record.arrived, FIRST_DAY, file.latest)
     form = _FORMS.get(record.form, UNKNOWN)
     if arrived is None:
         remarks.add(f"chưa có ngày cho visits: NGAY_VAO {_AMISS}", place)
@@ -240,7 +241,7 @@ def _said(record: Record, file: _File, place: int, remarks: Remarks) -> Iterator
     yield "visits", form, arrived
     if record.is_checkin:
         return
-    left = _day(record.left, file.latest)
+    left = _day(record.left, FIRST_DAY, file.latest)
     if left is None:
         remarks.add(f"chưa có ngày cho claims, health_records: NGAY_RA {_AMISS}", place)
     state = file.state or UNKNOWN
@@ -253,11 +254,11 @@ _AMISS = "trống, không có dạng yyyyMMddHHmm, trước năm 2020 hoặc sau
 
 def _made(around: Header, file: _File, remarks: Remarks) -> str:
     """When the file says that it was made, yyyyMMdd; by its modification time where it does not say."""
-    made = _parsed(around.made[:8]) if _A_TIME.fullmatch(around.made) else None
-    if made is None or not _FIRST_FILES <= made <= file.latest:
-        if around != Header("", "", ""):
-            remarks.add_of_file("NGAYLAP trống, sai dạng hoặc sau ngày mai: lấy ngày sửa tệp để biết bản nào mới hơn")
-        made = min(datetime.fromtimestamp(file.mtime_ns // 10**9, LOCAL).date(), file.latest)
+    if _day(around.made, _FIRST_FILES, file.latest):
+        return around.made[:8]
+    if around != Header("", "", ""):
+        remarks.add_of_file("NGAYLAP trống, sai dạng hoặc sau ngày mai: lấy ngày sửa tệp để biết bản nào mới hơn")
+    made = min(datetime.fromtimestamp(file.mtime_ns // 10**9, LOCAL).date(), file.latest)
     return made.isoformat().replace("-", "")
 
 
@@ -268,18 +269,16 @@ def _compare_number(around: Header, place: int, remarks: Remarks) -> None:
         remarks.add_of_file(f"SOLUONGHOSO {said}, trong tệp có {place} hồ sơ: đếm theo hồ sơ có thật")
 
 
-def _day(written: str, latest: date) -> date | None:
-    """The day of a yyyyMMddHHmm, the hours left out or not; None for anything else or a day that cannot be."""
-    day = _parsed(written[:8]) if _A_TIME.fullmatch(written) else None
-    return day if day and FIRST_DAY <= day <= latest else None
-
-
 @lru_cache(maxsize=4096)
-def _parsed(written: str) -> date | None:
+def _day(written: str, first: date, latest: date) -> date | None:
+    """The day of a yyyyMMddHHmm, the hours left out or not; None for anything else or a day that cannot be."""
+    if not _A_TIME.fullmatch(written):
+        return None
     try:
-        return date(int(written[:4]), int(written[4:6]), int(written[6:]))
+        day = date(int(written[:4]), int(written[4:6]), int(written[6:8]))
     except ValueError:
         return None
+    return day if first <= day <= latest else None
 
 
 _OF_VISITS = """\

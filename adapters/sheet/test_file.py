@@ -338,7 +338,7 @@ def test_no_number_that_a_workbook_can_hold_does_harm(hospital: Hospital, number
     hospital.put("1.xlsx", packed(f"<worksheet><sheetData><row>{head}</row>{''.join(rows)}</sheetData></worksheet>"))
     [file] = hospital.poll()
     assert "lỗi của chương trình" not in str(file.problem)
-    assert {entry.cases for entry in file.entries} <= {0, 1, 10**15}
+    assert {entry.cases for entry in file.entries or ()} <= {0, 1, 10**15}
 
 
 def test_a_changed_sheet_is_read_again_and_a_line_that_disappears_takes_its_count_with_it(hospital: Hospital) -> None:

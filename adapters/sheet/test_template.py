@@ -80,8 +80,10 @@ def test_the_workbook_of_every_measure_reads_as_filled_in_and_its_example_does_n
     book.save(tmp_path / "1.xlsx")
     filled = read(tmp_path, measure, facilities, cadence)
     assert filled.problem is None
-    assert {entry.category: entry.cases for entry in filled.entries} == {code: n for n, code in enumerate(codes, 1)}
-    assert {entry.facility for entry in filled.entries} == {facilities[-1]}
+    assert {entry.category: entry.cases for entry in filled.entries or ()} == {
+        code: n for n, code in enumerate(codes, 1)
+    }
+    assert {entry.facility for entry in filled.entries or ()} == {facilities[-1]}
 
 
 def test_the_workbook_offers_what_may_be_written_and_refuses_the_rest(tmp_path: Path) -> None:
