@@ -10,19 +10,19 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from contract.adapter import Entry, FileSeen, Memory, Reading, SourceConfig
+from contract.adapter import Entry, FileSeen, Memory, Reading
 from contract.days import LOCAL
-from contract.errors import ConfigError, SourceDeniedError, SourceError, SourceUnavailableError
+from contract.errors import SourceDeniedError, SourceError, SourceUnavailableError
 
 ReadFile = Callable[[BinaryIO, int], tuple[Iterable[Entry], str | None]]
 """Given an open, unbuffered file (its `name` is the path) and its modification time (ns since 1970): all that it says,
@@ -52,36 +52,6 @@ class FolderOptions(BaseModel):
 
     folder: str = Field(min_length=1)
     pattern: str = Field(default="*.xml", min_length=1, pattern=r"^[^/\\]*$")
-
-
-Options = TypeVar("Options", bound=BaseModel)
-
-_SENTENCES = {
-    "missing": "thiếu khóa bắt buộc này",
-    "string_type": "phải là một chuỗi trong dấu ngoặc kép",
-    "string_too_short": "không được để trống",
-    "string_pattern_mismatch": "chỉ gồm mẫu tên tệp, không gồm thư mục",
-}
-
-
-def options_of(config: SourceConfig, model: type[Options]) -> Options:
-    """The source's own options as `model`. Raises ConfigError with a sentence for each mistake."""
-    try:
-        return model.model_validate(dict(config.options))
-    except ValidationError as error:
-        raise ConfigError(
-            f"{config.place}: {'.'.join(str(part) for part in one['loc'])}: {_mistake(one['type'], one['loc'], model)}"
-            for one in error.errors()
-        ) from None
-
-
-def _mistake(kind: str, place: Sequence[int | str], model: type[BaseModel]) -> str:
-    if kind != "extra_forbidden":
-        return _SENTENCES.get(kind, "giá trị không hợp lệ")
-    for name in place[:-1]:
-        inner = model.model_fields[str(name)].annotation
-        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
-    return f"không có khóa này; các khóa dùng được: {', '.join(model.model_fields)}"
 
 
 class Remarks:
@@ -272,18 +242,18 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if not self._is_closed(error, before):
+            if not self._is_closed(error) or before == _CLOSED + identity:
                 return None
-            return FileSeen(hidden, _CLOSED + identity, (), _NOT_OPENED)
+            return FileSeen(hidden, _CLOSED + identity, None, _NOT_OPENED)
         if stat.st_size != after.st_size or stat.st_mtime_ns != after.st_mtime_ns:
             return None
         return FileSeen(hidden, identity, entries, problem and f"{problem} ({_about(stat)})")
 
-    def _is_closed(self, error: OSError, before: str | None) -> bool:
-        """Whether to name a file that did not open; what it said `before` goes on counting until it can be read."""
+    def _is_closed(self, error: OSError) -> bool:
+        """Whether the file itself does not open: not the whole folder, and not a program that is writing it."""
         if not isinstance(error, PermissionError):
             self.probe()
-        return before is None and getattr(error, "winerror", None) not in _SHARING_VIOLATIONS
+        return getattr(error, "winerror", None) not in _SHARING_VIOLATIONS
 
     def _identity(self, path: str, stat: os.stat_result, scan: _Scan) -> str:
         part = self.part_of(path)
@@ -318,19 +288,20 @@ def _closed_error(folder: str, error: OSError) -> SourceError:
     return SourceUnavailableError(f"không đọc được thư mục {folder}: ổ đĩa hoặc mạng có lỗi")
 
 
-def _said(stream: BinaryIO, stat: os.stat_result, read_file: ReadFile) -> tuple[tuple[Entry, ...], str | None]:
+def _said(stream: BinaryIO, stat: os.stat_result, read_file: ReadFile) -> tuple[tuple[Entry, ...] | None, str | None]:
+    """What the file says; None for one that cannot be read as a whole, so that what it said before stands."""
     if stat.st_size > LARGEST_BYTES:
-        return (), f"tệp lớn hơn {LARGEST_BYTES // 1024**2} MB, không đọc"
+        return None, f"tệp lớn hơn {LARGEST_BYTES // 1024**2} MB, không đọc"
     try:
         entries, problem = read_file(stream, stat.st_mtime_ns)
         return tuple(entries), problem
     except SourceError as error:
-        return (), str(error)
+        return None, str(error)
     except OSError:
         raise
     except Exception as error:
         # A slip of ours on one strange file must cost that file, not the source; its text may quote the file.
-        return (), f"lỗi của chương trình khi đọc tệp ({type(error).__name__}): xin báo cho người phát triển"
+        return None, f"lỗi của chương trình khi đọc tệp ({type(error).__name__}): xin báo cho người phát triển"
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

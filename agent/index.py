@@ -58,11 +58,7 @@ def take(connection: sqlite3.Connection, source: str, reading: Reading, keep_bef
     )
     connection.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (source, path, *one[:5], one.day and str(one.day), one.cases)
-            for path, entries in read
-            for one in entries
-        ],
+        [(source, path, *one[:5], one.day and str(one.day), one.cases) for path, entries in read for one in entries],
     )
     _touch(connection, source, cases)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, T
 from contract.adapter import SourceConfig
 from contract.catalogue import Cadence
 from contract.errors import ConfigError
+from contract.problems import sentences
 
 FacilityId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 T = TypeVar("T", bound=BaseModel)
@@ -200,7 +201,5 @@ def _checked(model: type[T], content: object, place: str, problems: list[str]) -
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        for one in error.errors():
-            key = ".".join(str(part) for part in one["loc"])
-            problems.append(f"{place}: {key + ': ' if key else ''}{one['msg']}")
+        problems += sentences(place, error)
         return None

@@ -74,6 +74,16 @@ def test_a_case_of_which_only_hearsay_is_known_is_not_counted(connection: sqlite
     assert counts(connection) == {}
 
 
+def test_a_file_that_can_no_longer_be_read_keeps_what_it_said_and_is_named(connection: sqlite3.Connection) -> None:
+    take(connection, file("a", entry("x")), file("b", entry("y", "pending")))
+    touched(connection)
+    take(connection, FileSeen(b"a", "2", None, "tệp hỏng"))
+    assert (touched(connection), counts(connection)) == (set(), {TODAY: {"valid": 1, "pending": 1}})
+    assert index.problems(connection, "f") == {"tệp hỏng": 1}
+    take(connection, file("a", identity="3"))
+    assert counts(connection) == {TODAY: {"pending": 1}}
+
+
 def test_a_line_of_a_sheet_counts_as_many_cases_as_it_says(connection: sqlite3.Connection) -> None:
     take(connection, file("a", entry("1", "valid", cases=40), entry("2", "valid", cases=2)))
     assert counts(connection) == {TODAY: {"valid": 42}}

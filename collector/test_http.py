@@ -86,11 +86,12 @@ def test_a_packed_push_is_taken_like_a_plain_one(office: Office, http: httpx.Cli
     assert post_bytes(http, token, content, content_encoding="gzip").json()["accepted"] == 1
 
 
-@pytest.mark.parametrize("header", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, bearer("a.b")])
-def test_without_a_token_nothing_is_taken(lone: Office, lone_http: httpx.Client, header: dict[str, str]) -> None:
-    answer = lone_http.post("/api/v1/tallies", json=body_of(lone.enrol("12001"), [a_tally(YESTERDAY)]), headers=header)
-    assert (answer.status_code, lone.stored()) == (401, {})
-    assert lone_http.get("/api/v1/digests?from=2026-01-01&to=2026-02-01", headers=header).status_code == 401
+def test_without_a_token_nothing_is_taken(lone: Office, lone_http: httpx.Client) -> None:
+    body = body_of(lone.enrol("12001"), [a_tally(YESTERDAY)])
+    for header in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, bearer("a.b")):
+        assert lone_http.post("/api/v1/tallies", json=body, headers=header).status_code == 401
+        assert lone_http.get("/api/v1/digests?from=2026-01-01&to=2026-02-01", headers=header).status_code == 401
+    assert lone.stored() == {}
 
 
 def test_another_agents_id_is_401_and_a_revoked_token_too(lone: Office, lone_http: httpx.Client) -> None:
@@ -156,11 +157,10 @@ def test_what_follows_a_packed_body_and_empty_blocks_without_end_are_not_kept(
     assert post_bytes(lone_http, token, endless, content_encoding="gzip").status_code == 413
 
 
-@pytest.mark.parametrize(
-    "content", [b"not gzip", b"", gzip.compress(b"{}")[:-4], gzip.compress(b"x" * 5000)[:20]], ids=range(4)
-)
-def test_broken_gzip_is_422(lone: Office, lone_http: httpx.Client, content: bytes) -> None:
-    assert post_bytes(lone_http, lone.enrol("12001"), content, content_encoding="gzip").status_code == 422
+def test_broken_gzip_is_422(lone: Office, lone_http: httpx.Client) -> None:
+    token = lone.enrol("12001")
+    for content in (b"not gzip", b"", gzip.compress(b"{}")[:-4], gzip.compress(b"x" * 5000)[:20]):
+        assert post_bytes(lone_http, token, content, content_encoding="gzip").status_code == 422
 
 
 def test_another_packing_is_422(lone: Office, lone_http: httpx.Client) -> None:
@@ -170,35 +170,36 @@ def test_another_packing_is_422(lone: Office, lone_http: httpx.Client) -> None:
 SECRET = "Nguyen Van An 001099012345"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"{",
-        b"\xff\xfe{}",
-        b'{"agent": "x", "tallies": []}',
-        b'{"agent": {"id": "x"}, "tallies": []}',
-        b'{"agent": {"id": "x", "version": "1", "sent_at": "noon"}, "tallies": []}',
-        json.dumps(a_push("x", [], [a_source(name=SECRET)])).encode(),
-        json.dumps(a_push("x", [], [a_source(unmapped={SECRET: {SECRET: {SECRET: SECRET}}})])).encode(),
-        json.dumps(a_push("x", [], [a_source(newest_day={SECRET: SECRET})])).encode(),
-        json.dumps({**a_push("x", []), "tallies": {SECRET: 1}}).encode(),
-        json.dumps({**a_push("x", []), "tallies": None}).encode(),
-        json.dumps({**a_push("x", []), "sources": [SECRET]}).encode(),
-        json.dumps(a_push("x", [])).replace('"tallies": []', '"tallies": [%s]' % ("[" * 100_000)).encode(),
-    ],
-    ids=range(16),
-)
+ENVELOPES = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"{",
+    b"\xff\xfe{}",
+    b'{"agent": "x", "tallies": []}',
+    b'{"agent": {"id": "x"}, "tallies": []}',
+    b'{"agent": {"id": "x", "version": "1", "sent_at": "noon"}, "tallies": []}',
+    json.dumps(a_push("x", [], [a_source(name=SECRET)])).encode(),
+    json.dumps(a_push("x", [], [a_source(unmapped={SECRET: {SECRET: {SECRET: SECRET}}})])).encode(),
+    json.dumps(a_push("x", [], [a_source(newest_day={SECRET: SECRET})])).encode(),
+    json.dumps({**a_push("x", []), "tallies": {SECRET: 1}}).encode(),
+    json.dumps({**a_push("x", []), "tallies": None}).encode(),
+    json.dumps({**a_push("x", []), "sources": [SECRET]}).encode(),
+    json.dumps(a_push("x", [])).replace('"tallies": []', '"tallies": [%s]' % ("[" * 100_000)).encode(),
+    b"{" * 100_000,
+]
+
+
 def test_an_envelope_of_another_shape_is_422_and_what_was_sent_is_not_repeated(
-    lone: Office, lone_http: httpx.Client, content: bytes
+    lone: Office, lone_http: httpx.Client
 ) -> None:
-    answer = post_bytes(lone_http, lone.enrol("12001"), content)
-    assert (answer.status_code, answer.json()["error"]) == (422, "MalformedError")
-    assert "Nguyen" not in answer.text
-    assert len(answer.text) < 2000
+    token = lone.enrol("12001")
+    for content in ENVELOPES:
+        answer = post_bytes(lone_http, token, content)
+        assert (content[:200], answer.status_code, answer.json()["error"]) == (content[:200], 422, "MalformedError")
+        assert "Nguyen" not in answer.text
+        assert len(answer.text) < 2000
 
 
 def test_nan_and_deep_nesting_inside_a_tally_refuse_that_one_only(lone: Office, lone_http: httpx.Client) -> None:
@@ -340,11 +341,9 @@ def test_a_code_is_traded_once(office: Office, http: httpx.Client) -> None:
     assert push(http, first.json()["token"], []).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("body", "status"), [("{}", 422), ('{"code": 7}', 422), ("x" * 5000, 413), ('{"code": ""}', 401)]
-)
-def test_an_enrolment_of_another_shape_is_refused(lone_http: httpx.Client, body: str, status: int) -> None:
-    assert lone_http.post("/api/v1/enrolments", content=body).status_code == status
+def test_an_enrolment_of_another_shape_is_refused(lone_http: httpx.Client) -> None:
+    for body, status in (("{}", 422), ('{"code": 7}', 422), ("x" * 5000, 413), ('{"code": ""}', 401)):
+        assert lone_http.post("/api/v1/enrolments", content=body).status_code == status
 
 
 def test_the_catalogue_is_sent_once_and_then_only_its_tag(lone_http: httpx.Client) -> None:
@@ -427,21 +426,21 @@ def test_a_person_of_the_department_sees_all_and_one_of_a_facility_that_one_only
         assert places(http.get(path, headers=people["12001"]), key) == {"12001"}
 
 
-@pytest.mark.parametrize("path", READS[1:])
 def test_a_facilitys_person_gets_404_for_another_facility_as_for_one_that_does_not_exist(
-    http: httpx.Client, people: dict[str, Any], path: str
+    http: httpx.Client, people: dict[str, Any]
 ) -> None:
-    assert places(http.get(path, params={"facility": "12001"}, headers=people["12001"]), "facility") == {"12001"}
-    there = http.get(path, params={"facility": "12002"}, headers=people["12001"])
-    nowhere = http.get(path, params={"facility": "99999"}, headers=people["12001"])
-    assert (there.status_code, nowhere.status_code, there.text == nowhere.text) == (404, 404, True)
-    assert http.get(path, params={"facility": "99999"}, headers=people["sở"]).status_code == 404
+    for path in READS[1:]:
+        assert places(http.get(path, params={"facility": "12001"}, headers=people["12001"]), "facility") == {"12001"}
+        there = http.get(path, params={"facility": "12002"}, headers=people["12001"])
+        nowhere = http.get(path, params={"facility": "99999"}, headers=people["12001"])
+        assert (there.status_code, nowhere.status_code, there.text == nowhere.text) == (404, 404, True)
+        assert http.get(path, params={"facility": "99999"}, headers=people["sở"]).status_code == 404
 
 
-@pytest.mark.parametrize("path", READS)
-def test_nobody_reads_without_a_personal_token(http: httpx.Client, people: dict[str, Any], path: str) -> None:
-    assert http.get(path).status_code == 401
-    assert http.get(path, headers=people["agent"]).status_code == 401
+def test_nobody_reads_without_a_personal_token(http: httpx.Client, people: dict[str, Any]) -> None:
+    for path in READS:
+        assert http.get(path).status_code == 401
+        assert http.get(path, headers=people["agent"]).status_code == 401
 
 
 def test_standings_are_the_figures_with_their_counts(http: httpx.Client, people: dict[str, Any]) -> None:
@@ -467,28 +466,26 @@ def test_the_registry_tells_the_dated_codes(http: httpx.Client, people: dict[str
     assert found[2]["last_push_at"] is None
 
 
-@pytest.mark.parametrize(
-    ("asked", "status"),
-    [
-        ("standings?window=tomorrow", 422),
-        ("standings?indicator=happiness", 404),
-        ("standings?facility=%00", 422),
-        ("tallies?measure=smiles", 404),
-        ("tallies?facility=%00", 422),
-        ("tallies?from=tomorrow", 422),
-        ("tallies?to=0001-01-05", 422),
-        ("tallies?to=9999-12-31", 200),
-        ("tallies?from=2026-02-01&to=2026-01-01", 400),
-        ("tallies?from=2024-01-01&to=2026-01-01", 400),
-    ],
-)
-def test_what_cannot_be_asked_is_said_without_repeating_it(
-    http: httpx.Client, people: dict[str, Any], asked: str, status: int
-) -> None:
-    answer = http.get(f"/api/v1/{asked}", headers=people["sở"])
-    assert answer.status_code == status
-    assert not [word for word in ("tomorrow", "happiness", "smiles") if word in answer.text]
-    assert status == 200 or set(answer.json()) == {"error", "detail"}
+ASKED = [
+    ("standings?window=tomorrow", 422),
+    ("standings?indicator=happiness", 404),
+    ("standings?facility=%00", 422),
+    ("tallies?measure=smiles", 404),
+    ("tallies?facility=%00", 422),
+    ("tallies?from=tomorrow", 422),
+    ("tallies?to=0001-01-05", 422),
+    ("tallies?to=9999-12-31", 200),
+    ("tallies?from=2026-02-01&to=2026-01-01", 400),
+    ("tallies?from=2024-01-01&to=2026-01-01", 400),
+]
+
+
+def test_what_cannot_be_asked_is_said_without_repeating_it(http: httpx.Client, people: dict[str, Any]) -> None:
+    answers = [http.get(f"/api/v1/{asked}", headers=people["sở"]) for asked, _ in ASKED]
+    assert [(asked, answer.status_code) for (asked, _), answer in zip(ASKED, answers, strict=True)] == ASKED
+    for answer in answers:
+        assert not [word for word in ("tomorrow", "happiness", "smiles") if word in answer.text]
+        assert answer.is_success or set(answer.json()) == {"error", "detail"}
 
 
 # --- the collector itself

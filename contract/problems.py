@@ -3,7 +3,7 @@
 What was written is not repeated: a key of a config file may be a secret, a row of a sheet may be a person.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -46,12 +46,19 @@ _SENTENCES: dict[str, str | Callable[[_Context], str]] = {
 }
 
 
-def sentences(place: str, error: ValidationError, keys: Mapping[str, str] | None = None) -> list[str]:
-    """One sentence for each finding: `place: key: what is wrong`. `keys` renames keys as the reader knows them."""
+def sentences(
+    place: str, error: ValidationError, offered: Callable[[Sequence[int | str]], Iterable[str]] | None = None
+) -> list[str]:
+    """One sentence for each finding: `place: key: what is wrong`.
+
+    `offered`: the keys that could stand where an unknown one stands.
+    """
     found = []
     for one in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in one["loc"] if part != "[key]")
         sentence = _SENTENCES.get(one["type"], "giá trị không hợp lệ")
         text = sentence if isinstance(sentence, str) else sentence(one.get("ctx", {}))
-        found.append(": ".join(part for part in (place, (keys or {}).get(key, key), text) if part))
+        if one["type"] == "extra_forbidden" and offered:
+            text += f"; các khóa dùng được: {', '.join(offered(one['loc']))}"
+        found.append(": ".join(part for part in (place, key, text) if part))
     return found

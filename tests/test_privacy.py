@@ -5,14 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.examples import EXAMPLES, MARK, TODAY, Example
+from adapters.conftest import run
+from tests.examples import EXAMPLES, TODAY, Example
 from tests.faulty_collector import TOKEN, FaultyCollector
-from tests.hospital import Hospital, environment
+from tests.hospital import environment
 from tests.test_kinds import kinds
 
 pytestmark = pytest.mark.slow
@@ -26,10 +26,10 @@ class Ward:
         self.collector = collector
         self.said: dict[str, bytes] = {}
         (directory / "tmp").mkdir()
-        (directory / "token").write_text(TOKEN)
+        (directory / "agent.token").write_text(TOKEN)
         (directory / "agent.toml").write_text(
             f"[agent]\nfacilities = {json.dumps(example.facilities)}\n"
-            f'collector = "{collector.url}"\ntoken_file = "token"\ndata_dir = "data"\ndeep_reread_days = 5\n{example.toml}',
+            f'collector = "{collector.url}"\ntoken_file = "agent.token"\ndata_dir = "data"\ndeep_reread_days = 1\n{example.toml}',
             "utf-8",
         )
 
@@ -45,10 +45,12 @@ class Ward:
         self.said[f"{stage}: {' '.join(arguments)}"] = done.stdout + done.stderr
         return done
 
-    def run_side_by_side(self, stage: str, commands: Sequence[Sequence[str]]) -> None:
-        """Several commands that only look."""
+    def run_side_by_side(
+        self, stage: str, commands: Sequence[Sequence[str]]
+    ) -> list[subprocess.CompletedProcess[bytes]]:
+        """Several commands at once."""
         with ThreadPoolExecutor(len(commands)) as pool:
-            list(pool.map(lambda arguments: self.run(stage, *arguments), commands))
+            return list(pool.map(lambda arguments: self.run(stage, *arguments), commands))
 
     def leaks(self) -> list[str]:
         """Where a mark is: what was said and sent, and every file that the agent keeps or forgot."""
@@ -84,15 +86,68 @@ def test_nothing_of_a_person_leaves_a_source_whether_it_is_whole_or_broken(
         ward = Ward(tmp_path, example, collector)
         done = ward.run("whole", "poll-once")
         assert done.returncode == 0, done.stderr.decode()
-        ward.run_side_by_side("whole", [["check", "--json"], ["status", "--json"], ["explain", example.measure]])
+        looks = [["check", "--json"], ["status", "--json"], ["explain", example.measure]]
+        assert [one.returncode for one in ward.run_side_by_side("whole", looks)] == [0, 0, 0]
         assert ward.leaks() == []
         found = collector.stored[example.facilities[0], "x", example.measure, str(TODAY)][1]
         assert example.counts.items() <= found.items()
-        checked = json.loads(ward.run("whole", "check", "--json").stdout)["sources"][0]
-        assert checked["ok"]
-        for name, spoil in example.breaks.items():
-            spoil()
+        *before, last = example.breaks
+        for name in before:
+            example.breaks[name]()
             ward.run(name, "poll-once")
             assert ward.leaks() == []
-        ward.run_side_by_side("broken", [["check"], ["status"]])
+        example.breaks[last]()
+        ward.run_side_by_side(last, [["poll-once"], ["check"]])
+        assert ward.run(last, "status").returncode == 0
         assert ward.leaks() == []
+
+
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
+def test_a_database_that_quotes_the_cell_it_could_not_cast_is_not_quoted(
+    server: str, tmp_path: Path, collector: FaultyCollector, request: pytest.FixtureRequest
+) -> None:
+    url = str(request.getfixturevalue(server))
+    run(url, "CREATE TABLE visits (luc TIMESTAMP NULL, ten VARCHAR(200))")
+    run(url, f"INSERT INTO visits VALUES ('{TODAY} 08:00:00', '{MARK}')")
+    (tmp_path / "db.url").write_text(url, "utf-8")
+    queries = "".join(
+        f'[sources.x.queries.{measure}]\nsql = "SELECT {day} AS day, {category} AS category, {count} AS count'
+        ' FROM visits WHERE luc >= :start AND luc < :end"\n'
+        for measure, day, category, count in (
+            ("visits", "luc", "'outpatient'", "1"),
+            ("prescriptions", "CAST(ten AS date)", "'paper'", "1"),
+            ("telemedicine", "luc", "'completed'", "CAST(ten AS decimal)"),
+            ("documents", "luc", "khong_co", "CAST(ten AS decimal)"),
+            ("inspections", "luc", "extractvalue(ten, ten)" if "mysql" in url else "ten::xml::text", "1"),
+        )
+    )
+    toml = f'[sources.x]\nkind = "his.sql"\ndatabase_file = "db.url"\n{queries}'
+    ward = Ward(tmp_path, Example(toml, "visits", {}, {}), collector)
+    polled = ward.run("broken", "poll-once")
+    ward.run_side_by_side("broken", [["check"], ["check", "--json"], ["status", "--json"]])
+    assert "prescriptions" in polled.stderr.decode()
+    assert collector.stored["12001", "x", "visits", str(TODAY)][1] == {"outpatient": 1}
+    assert ward.leaks() == []
+
+
+def test_a_raw_value_leaves_only_when_it_is_frequent_and_is_kept_for_check_and_status(tmp_path: Path) -> None:
+    days = [TODAY - timedelta(days=back) for back in range(3)]
+    hospital = Hospital(tmp_path)
+    for day in days:
+        hospital.come(day, 4, method="THUONG-GAP")  # 12 cases, 3 days
+        hospital.come(day, 3, method="IT-CA")  # 9 cases, 3 days
+    for day in days[:2]:
+        hospital.come(day, 30, method="IT-NGAY")  # 60 cases, 2 days
+    with FaultyCollector() as collector:
+        hospital.collector = collector.url
+        hospital.configure()
+        hospital.token.write_text(TOKEN)
+        assert hospital.run("poll-once").returncode == 0
+        sent = b"".join(collector.bodies).lower()
+        assert [value for value in (b"thuong-gap", b"it-ca", b"it-ngay") if value in sent] == [b"thuong-gap"]
+        assert MARK.encode() not in sent and b"mark-" not in sent
+        checked = json.loads(hospital.run("check", "--json").stdout)["sources"][0]["unmapped"]["checkins"]
+        status = json.loads(hospital.run("status", "--json").stdout)["unmapped"]["his"]["12001"]["checkins"]
+        expected = {"it-ngay": 60, "thuong-gap": 12, "it-ca": 9}
+        assert {value.lower(): cases for value, cases in checked.items()} == expected
+        assert {value.lower(): cases for value, cases in status.items()} == expected

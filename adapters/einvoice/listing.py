@@ -12,8 +12,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from adapters.folder import options_of
 from adapters.http import Connection
+from adapters.options import options_of
 from contract.adapter import DayCount, Memory, Reading, SourceConfig, Unmapped
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import DayRange, local_day

@@ -12,7 +12,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from adapters.folder import Folder, FolderOptions, options_of
+from adapters.folder import Folder, FolderOptions
+from adapters.options import options_of
 from adapters.xml import Element, child, elements, fields, text
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
 from contract.catalogue import UNKNOWN, Catalogue

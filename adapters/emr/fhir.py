@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from adapters.folder import options_of
 from adapters.http import Answer, Connection, Http, basic, bearer, checked, parsed, secret, status_error
+from adapters.options import options_of
 from contract.adapter import Adapter, DayCount, Memory, Reading, SourceConfig, Unmapped
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import DayRange, local_day, midnight, now

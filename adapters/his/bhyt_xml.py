@@ -15,8 +15,9 @@ from typing import BinaryIO, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.folder import Folder, FolderOptions, Remarks, options_of
+from adapters.folder import Folder, FolderOptions, Remarks
 from adapters.his.bhyt_envelope import Header, Record, cases, header, records
+from adapters.options import options_of
 from adapters.xml import Element
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
 from contract.catalogue import UNKNOWN, Catalogue

@@ -15,7 +15,8 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.folder import Folder, options_of
+from adapters.folder import Folder
+from adapters.options import options_of
 from adapters.sheet import delimited, xlsx
 from adapters.sheet.cells import heading, plain
 from adapters.sheet.table import HEADINGS, TCVN3, UNKNOWN_NAMES, Findings, Role, Words, take
@@ -207,7 +208,7 @@ def _findings(stream: BinaryIO, words: Words) -> Findings:
     start = stream.read(8) or b""
     stream.seek(0)
     if not start.strip(b"\0"):
-        raise xlsx.UnfinishedError("the file is empty so far")
+        raise SourceChangedError(xlsx.UNFINISHED)
     if start == _OLD_EXCEL:
         raise SourceChangedError("tệp Excel kiểu cũ (.xls) hoặc có mật khẩu: bỏ mật khẩu và lưu lại dạng .xlsx")
     findings = Findings()

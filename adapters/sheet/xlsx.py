@@ -28,14 +28,11 @@ _LONGEST_TEXT = 300
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?ref\s*=\s*[\"']([A-Z0-9:$]+)[\"']")
 _LONGEST_MERGE = 200
 
+UNFINISHED = "tệp chưa trọn vẹn, có thể đang được ghi hoặc chép"
 # Number formats that every workbook has without declaring them.
 _DAYS: tuple[int, ...] = (14, 15, 16, 22, *range(27, 37), *range(50, 59))
 _BUILT_IN: Mapping[int, Unit] = {17: "month", **dict.fromkeys(_DAYS, "day")}
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-
-
-class UnfinishedError(OSError):
-    """The file is not whole: probably it is still being copied, so what it said before stands until it can be read."""
 
 
 class Line(NamedTuple):
@@ -57,7 +54,7 @@ class Sheet(NamedTuple):
 def sheets(stream: BinaryIO) -> Iterator[Sheet]:
     """Every sheet of the workbook, hidden ones too.
 
-    Raises SourceChangedError when it is something else or too large, UnfinishedError when it is not whole.
+    Raises SourceChangedError when it is something else, too large, or not whole.
     """
     with _translated(), zipfile.ZipFile(stream) as archive:
         workbook = _Workbook(archive)
@@ -70,7 +67,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError):
-        raise UnfinishedError("the workbook is not whole") from None
+        raise SourceChangedError(UNFINISHED) from None
     except (NotImplementedError, RuntimeError, KeyError):
         raise SourceChangedError("tệp XLSX có mật khẩu hoặc thiếu phần bắt buộc") from None
 
