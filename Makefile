@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fast lint debian lock clean
+.PHONY: help demo test fast bench lint debian lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the who
 
 fast: $(VENV)/test.stamp  ## the tests that need no server, under a minute
 	$(BIN)/python -m pytest -n auto -m "not slow"
+
+bench: $(VENV)/test.stamp  ## every claim beside its peer, in one run
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/test.stamp  ## style and types
 	$(BIN)/ruff check .
