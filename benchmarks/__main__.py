@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark with its peer, as one table and as benchmarks/results.json (contract.md, "Commands")."""
+"""`make bench`: every benchmark with its peer, as one table and as benchmarks/results.json (contract, "Commands")."""
 
 import json
 from importlib import import_module

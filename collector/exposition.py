@@ -208,14 +208,15 @@ def _facility_samples(one: Facility, data: FacilityData, today: date) -> Iterato
 
 
 def _expected_since(one: Facility, data: FacilityData, today: date) -> datetime | None:
-    """Registration + 7 days, the first day of activity, or the end of the last pause; None while paused or closed."""
+    """Registration + 7 days, the first day of activity, or the end of the last pause; None while not expected."""
     if any(pause.first_day <= today <= pause.last_day for pause in data.pauses):
         return None
     if (one.active_from and today < one.active_from) or (one.active_to and today > one.active_to):
         return None
     ends = [midnight(pause.last_day + timedelta(days=1)) for pause in data.pauses if pause.last_day < today]
     begin = [midnight(one.active_from)] if one.active_from else []
-    return max([one.registered_at + GRACE, *begin, *ends])
+    since = max([one.registered_at + GRACE, *begin, *ends])
+    return since if local_day(since) <= today else None
 
 
 def _agent_samples(agents: Sequence[Mapping[str, object]]) -> Iterator[Sample]:

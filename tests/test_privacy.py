@@ -5,14 +5,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from adapters.conftest import run
-from tests.examples import EXAMPLES, TODAY, Example
+from tests.examples import EXAMPLES, MARK, TODAY, Example
 from tests.faulty_collector import TOKEN, FaultyCollector
-from tests.hospital import environment
+from tests.hospital import Hospital, environment
 from tests.test_kinds import kinds
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,8 @@ class Ward:
         (directory / "agent.token").write_text(TOKEN)
         (directory / "agent.toml").write_text(
             f"[agent]\nfacilities = {json.dumps(example.facilities)}\n"
-            f'collector = "{collector.url}"\ntoken_file = "agent.token"\ndata_dir = "data"\ndeep_reread_days = 1\n{example.toml}',
+            f'collector = "{collector.url}"\ntoken_file = "agent.token"\ndata_dir = "data"\n'
+            f"deep_reread_days = 1\n{example.toml}",
             "utf-8",
         )
 
@@ -98,7 +100,8 @@ def test_nothing_of_a_person_leaves_a_source_whether_it_is_whole_or_broken(
             assert ward.leaks() == []
         example.breaks[last]()
         ward.run_side_by_side(last, [["poll-once"], ["check"]])
-        assert ward.run(last, "status").returncode == 0
+        [status] = json.loads(ward.run(last, "status", "--json").stdout)["sources"]
+        assert status["problems"] or not status["ok"]  # it did break
         assert ward.leaks() == []
 
 

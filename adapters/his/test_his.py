@@ -25,9 +25,13 @@ from sqlalchemy.engine import make_url
 from sqlglot import exp
 
 from adapters.conftest import DAY, Said, asking, opened, read, run
+from adapters.his.sql import adapter as his_adapter
 from adapters.sql import describe_window
+from agent.reader import IndexMemory
 from conftest import SAMPLES
-from contract.adapter import Adapter
+from contract.adapter import Adapter, SourceConfig
+from contract.catalogue import load as load_catalogue
+from contract.days import DayRange
 from contract.errors import SourceChangedError, SourceDeniedError
 
 HERE = Path(__file__).parent
@@ -497,3 +501,38 @@ def test_each_line_of_the_readme_about_bindings_says_what_is_bound() -> None:
     text = (HERE / "README.md").read_text("utf-8")
     for time, shown in re.findall(r"^\| `(\w+)` \| [^|]* \| `([^`]*)`", text, re.MULTILINE):
         assert f":start = {shown} " in describe_window(time), time
+
+
+DHG = """
+CREATE SCHEMA current; CREATE SCHEMA xml130;
+CREATE TABLE current.psdangky (makb text PRIMARY KEY, mabn text, ngaydk timestamp);
+CREATE TABLE current.bnnoitru (makb text, namvien int, bant int, bangay int, ngayrv timestamp);
+CREATE TABLE xml130.psxml (makb text, daguibhxh {flag}, hoso_error text, ngay_ttoan timestamp);
+INSERT INTO current.psdangky VALUES ('a', 'MARK-1', '2025-11-03 00:00:00'), ('b', 'MARK-2', '2025-11-03 23:59:59'),
+  ('c', 'MARK-3', '2025-11-03 09:00:00'),
+  ('d', 'MARK-4', '2025-11-04 00:00:00'), ('e', 'MARK-5', '2025-11-03 10:00:00');
+INSERT INTO current.bnnoitru VALUES ('b', 1, 0, 0, NULL), ('c', 1, 0, 1, NULL), ('e', 0, 1, 0, NULL);
+INSERT INTO xml130.psxml VALUES ('a', {yes}, NULL, '2025-11-03 08:00:00'),
+  ('b', {yes}, 'MARK-6', '2025-11-03 08:00:00'),
+  ('c', {no}, NULL, '2025-11-03 08:00:00'), ('d', {no}, '', '2025-11-03 08:00:00'), ('e', {yes}, NULL, NULL);
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("flag", "yes", "no"), [("int", "1", "0"), ("boolean", "true", "NULL")])
+def test_dhg_says_what_the_definitions_ask_for(flag: str, yes: str, no: str, tmp_path: Path, postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(DHG.format(flag=flag, yes=yes, no=no))
+    engine.dispose()
+    (tmp_path / "url").write_text(postgres_url)
+    options = {"vendor": "dhg", "database_file": "url"}
+    reader = his_adapter(SourceConfig("his", "his.sql", ("12001",), {}, None, 30, options, tmp_path), load_catalogue())
+    day = date(2025, 11, 3)
+    readings = list(reader.read(DayRange(day, day), reader.measures, IndexMemory(None, "his")))
+    assert [reading.failed for reading in readings] == [{}, {}]
+    found = {one.measure: dict(one.counts) for reading in readings for one in reading.tallies}
+    assert found == {
+        "visits": {"outpatient": 2, "inpatient": 1, "day_treatment": 1},
+        "claims": {"sent": 1, "rejected": 1, "unsent": 2},
+    }

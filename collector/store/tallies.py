@@ -1,6 +1,7 @@
 """Sources, claims, current tallies, and the log of what a correction replaced."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -133,18 +134,19 @@ def newest_day(connection: sa.Connection, source_id: int, measure: str) -> date 
 
 def stored(connection: sa.Connection, keys: Iterable[tuple[int, str, date]]) -> dict[tuple[int, str, date], Row]:
     """What is stored under these keys (source, measure, day)."""
-    wanted = set(keys)
-    days_of: dict[tuple[int, str], list[date]] = {}
-    for source_id, measure, day in wanted:
-        days_of.setdefault((source_id, measure), []).append(day)
-    found = {}
-    for (source_id, measure), days in days_of.items():
-        query = sa.select(tally.c.source, tally.c.measure, tally.c.day, tally.c.revision, tally.c.counts).where(
-            tally.c.source == source_id, tally.c.measure == measure, tally.c.day.in_(days)
-        )
-        for row in connection.execute(query):
-            found[row[0], row[1], row[2]] = Row(*row)
-    return found
+    days: dict[tuple[int, str], list[date]] = defaultdict(list)
+    sources: dict[tuple[str, date], list[int]] = defaultdict(list)
+    for source_id, measure, day in set(keys):
+        days[source_id, measure].append(day)
+        sources[measure, day].append(source_id)
+    # a long time of one source, or one day of many: whichever takes fewer statements
+    if len(days) <= len(sources):
+        wanted = [(tally.c.source == s, tally.c.measure == m, tally.c.day.in_(of)) for (s, m), of in days.items()]
+    else:
+        wanted = [(tally.c.day == d, tally.c.measure == m, tally.c.source.in_(of)) for (m, d), of in sources.items()]
+    query = sa.select(tally.c.source, tally.c.measure, tally.c.day, tally.c.revision, tally.c.counts)
+    rows = (Row(*row) for these in wanted for row in connection.execute(query.where(*these)))
+    return {(row.source, row.measure, row.day): row for row in rows}
 
 
 def insert(connection: sa.Connection, rows: Sequence[Row], at: datetime) -> None:
