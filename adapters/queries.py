@@ -33,6 +33,7 @@ class Options(BaseModel):
     database_file: str = Field(default="", min_length=1)
     vendor: str | None = None
     attach: dict[str, str] = {}
+    oracle_client: str | None = Field(default=None, min_length=1)
     queries: dict[str, "QueryTable"] = {}
 
 
@@ -300,7 +301,8 @@ def _database(config: SourceConfig, options: Options, problems: list[str]) -> Da
     try:
         if options.database_file:
             # Notepad begins a UTF-8 file with a mark
-            return Database(file.read_text("utf-8-sig"), attach, config.directory, config.timeout_seconds)
+            client = config.directory / options.oracle_client if options.oracle_client else None
+            return Database(file.read_text("utf-8-sig"), attach, config.directory, config.timeout_seconds, client)
     except (OSError, UnicodeDecodeError):
         problems.append(f"{config.place}: database_file: không đọc được tệp {file}")
     except ConfigError as error:

@@ -93,9 +93,21 @@ _MORE_THAN_SELECT = re.compile(
 class Database:
     """One database of a hospital, read with one short-lived connection at a time."""
 
-    def __init__(self, url_text: str, attach: Mapping[str, Path], directory: Path, timeout_seconds: float) -> None:
-        """`url_text` is a SQLAlchemy URL; a relative SQLite path starts at `directory`. Raises ConfigError."""
+    def __init__(
+        self,
+        url_text: str,
+        attach: Mapping[str, Path],
+        directory: Path,
+        timeout_seconds: float,
+        oracle_client: Path | None = None,
+    ) -> None:
+        """`url_text` is a SQLAlchemy URL; a relative SQLite path starts at `directory`. Raises ConfigError.
+
+        `oracle_client`: where Oracle Instant Client lies; python-oracledb needs it for servers before 12.1
+        (its "thick" mode, https://python-oracledb.readthedocs.io/en/latest/user_guide/initialization.html).
+        """
         self._timeout = timeout_seconds
+        self._oracle_client = oracle_client
         self._attach = attach
         try:
             url = sa.make_url(url_text.strip())
@@ -110,11 +122,18 @@ class Database:
             self._file = (directory / str(url.database)).absolute()
         if attach and backend != "sqlite":
             raise ConfigError("attach chỉ dùng được với SQLite")
+        if oracle_client and backend != "oracle":
+            raise ConfigError("oracle_client chỉ dùng được với Oracle")
         self._url = url.set(drivername=f"{backend}+{driver}")
         try:
             self._engine = self._make_engine()
         except ModuleNotFoundError:
             raise ConfigError(f"thiếu trình điều khiển cho {backend}: pip install 'nhipso[{extra}]'") from None
+        except Exception as error:
+            # python-oracledb loads the client when the engine is made; its text names paths of this machine only
+            if oracle_client is None:
+                raise
+            raise ConfigError(f"không nạp được Oracle Instant Client ở {oracle_client}{_shown(_code(error))}") from None
 
     @property
     def name(self) -> str:
@@ -137,7 +156,8 @@ class Database:
         }
         if backend == "sqlite":
             return sa.create_engine("sqlite://", creator=self._open_sqlite, poolclass=sa.NullPool)
-        return sa.create_engine(self._url, connect_args=by_backend.get(backend, {}), poolclass=sa.NullPool)
+        thick = {"thick_mode": {"lib_dir": str(self._oracle_client)}} if self._oracle_client else {}
+        return sa.create_engine(self._url, connect_args=by_backend.get(backend, {}), poolclass=sa.NullPool, **thick)
 
     def _open_sqlite(self) -> sqlite3.Connection:
         main = f"file:{_quoted(self._file)}?mode=ro" if self._file else "file::memory:"

@@ -201,6 +201,15 @@ def test_files_to_attach_belong_to_sqlite(tmp_path: Path) -> None:
     assert problem == "[sources.his]: database_file: attach chỉ dùng được với SQLite"
 
 
+def test_an_oracle_client_belongs_to_oracle_and_one_that_does_not_load_is_named(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, "postgresql://h/d", vendor="openhospital", oracle_client="instantclient")
+    assert problem == "[sources.his]: database_file: oracle_client chỉ dùng được với Oracle"
+    url = "oracle://u:MARK@127.0.0.1:1/?service_name=x"
+    [problem] = problems(tmp_path, url, vendor="openhospital", oracle_client="instantclient")
+    assert problem.startswith(f"[sources.his]: database_file: không nạp được Oracle Instant Client ở {tmp_path}")
+    assert "MARK" not in problem
+
+
 def test_an_address_that_notepad_wrote_is_read_and_the_identity_holds_no_password(tmp_path: Path) -> None:
     reader = opened(tmp_path, "\ufeffpostgresql+psycopg2://agent:MARK@db.local:5433/his\r\n", vendor="openhospital")
     assert reader.identity == "his.sql openhospital postgresql://db.local:5433/his"

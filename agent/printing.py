@@ -24,6 +24,10 @@ def check(sources: Sequence[Mapping[str, Any]]) -> None:
             table.add_row(day(tally["day"]), tally["facility"], tally["measure"], counts)
         if source["tallies"]:
             console.print(table)
+        took = (
+            f"{measure} {str(seconds).replace('.', ',')} giây" for measure, seconds in source["query_seconds"].items()
+        )
+        console.print(f"Thời gian truy vấn: {', '.join(took) or '—'}")
         for measure, seconds in source["query_seconds"].items():
             if seconds > SLOW_SECONDS:
                 console.print(f"[yellow]{measure}: truy vấn mất {seconds} giây (quá {SLOW_SECONDS:g}): cần chỉ mục?[/]")

@@ -524,6 +524,7 @@ def test_bkav_a_bomb_inside_the_encrypted_body_stops_at_the_limit(hospital: Hosp
         ),
         ("Padding is invalid and cannot be removed. MARK", SourceDeniedError),
     ],
+    ids=["not base64", "not gzip", "a list", "a refusal", "no rows", "a foreign date", "another key"],
 )
 def test_bkav_other_answers_are_named(result: str, kind: type[SourceError], hospital: Hospital) -> None:
     with asked(hospital, "bkav", bkav.BkavApp([])) as (served, reader):
