@@ -225,3 +225,18 @@ def test_indicators_apply_by_level_and_by_the_registrys_own_list(office: Office)
 def test_one_indicator_may_be_asked_for_in_several_windows(office: Office, his: Speaker) -> None:
     found = standings(office.data(), office.catalogue, TODAY, ("today", "30d"), "emr")
     assert [(one.indicator, one.window) for one in found] == [("emr", "today"), ("emr", "30d")]
+
+
+def test_a_source_that_has_figures_by_the_month_is_complete_with_one_a_month(office: Office, his: Speaker) -> None:
+    month_end = date(2026, 10, 31)
+    office.push(his, [a_tally(month_end, 1, {"cash": 30, "qr": 10})], [a_source(cadence="monthly")])
+    one = office.standing("cashless", "30d")
+    assert (one.days, one.share, one.completeness) == (days("2026-10-01", "2026-10-31"), Fraction(1, 4), Fraction(1))
+    assert one.as_of == month_end
+
+
+def test_figures_by_the_month_are_found_though_they_are_older_than_the_window(office: Office, his: Speaker) -> None:
+    office.push(his, [a_tally(date(2026, 10, 31), 1, {"qr": 1})], [a_source(cadence="monthly")])
+    assert office.standing("cashless", "today").denominator == 1
+    office.push(his, [], [a_source()])
+    assert office.standing("cashless", "today").denominator == 0
