@@ -484,6 +484,7 @@ def test_the_sample_is_a_source_that_works_as_it_stands_and_with_all_its_options
         given = {key: value for key, value in table.items() if key not in ("kind", "timeout_seconds", "database_file")}
         facility_map = given.pop("facilities", {})
         measures = given.pop("measures", None)
+        given.pop("oracle_client", None)  # is loaded at once, and there is none here
         url = "sqlite://" if "attach" in given else "oracle://nhipso:x@10.0.0.9:1521/?service_name=HISPRO"
         reader = opened(
             tmp_path,
