@@ -111,15 +111,16 @@ def environment() -> dict[str, str]:
 
 
 def readers_of(pid: int) -> list[int]:
-    """The processes whose parent is `pid`."""
+    """The readers whose parent is `pid`; not the servers that a test may have started in the same process."""
     children = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if int(fields[1]) == pid and fields[0] != "Z":
+            if int(fields[1]) == pid and fields[0] != "Z" and b"agent.reader" in command:
                 children.append(int(entry.name))
     return children
 
