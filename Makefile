@@ -14,7 +14,8 @@ demo: $(VENV)/demo.stamp  ## a province in a box; SECONDS=60 ends it by itself
 	$(BIN)/python -m demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the whole suite
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	@# what fails beside two thousand others on a busy machine is run once more by itself; failing again fails the run
+	$(BIN)/python -m pytest -n auto --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 fast: $(VENV)/test.stamp  ## the tests that need no server, under a minute
 	$(BIN)/python -m pytest -n auto -m "not slow"
