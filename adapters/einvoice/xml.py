@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from adapters.folder import Folder, FolderOptions
+from adapters.folder import Folder, FolderOptions, Remarks
 from adapters.options import options_of
 from adapters.xml import Element, child, elements, fields, text
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
@@ -26,7 +26,6 @@ MEASURE = "invoices"
 _STATES = {"": "valid", "1": "replacing", "2": "adjusting"}
 # The tax code of an organisation. Those of persons begin with 8, or are their 12-digit ID number: never shown.
 _ORGANISATION = re.compile(r"[0-79]\d{9}(\d{3})?")
-_MOST_PLACES = 5
 
 
 class _Invoice(NamedTuple):
@@ -117,7 +116,7 @@ class InvoiceFolder:
         self, hide: Callable[[str], bytes], latest: date, stream: BinaryIO, mtime_ns: int
     ) -> tuple[list[Entry], str | None]:
         entries: list[Entry] = []
-        remarks: dict[str, list[int]] = {}
+        remarks = Remarks("hóa đơn")
         moment = f"{max(mtime_ns, 0):020d}"
         position = 0
         for element in elements(stream, "HDon"):
@@ -126,7 +125,7 @@ class InvoiceFolder:
                 invoice = _invoice(element, latest)
                 facility = self._facility_of(invoice.seller)
             except SourceChangedError as error:
-                remarks.setdefault(f"không tính vì {error}", []).append(position)
+                remarks.add(f"không tính vì {error}", position)
                 continue
             # Of two copies the one with a code counts, then the newer file.
             order = f"{moment}{position:08d}"
@@ -136,10 +135,10 @@ class InvoiceFolder:
                 # Outranks every copy of the invoice it names, and says nothing of its day.
                 entries.append(Entry(MEASURE, hide(invoice.replaces), f"2{order}", "replaced"))
             elif invoice.category == "replacing":
-                remarks.setdefault("có tính, nhưng không rõ thay thế hóa đơn nào (TTHDLQuan)", []).append(position)
+                remarks.add("có tính, nhưng không rõ thay thế hóa đơn nào (TTHDLQuan)", position)
         if position == 0:
             raise SourceChangedError("tệp XML không có hóa đơn nào (phần tử HDon)")
-        return entries, _sentence(remarks) if remarks else None
+        return entries, remarks.sentence()
 
     def _facility_of(self, seller: str) -> str:
         if not self._facilities:
@@ -216,17 +215,6 @@ def _day(written: str) -> date | None:
         return local_day(moment) if moment.tzinfo else moment.date()
     except (ValueError, OverflowError):
         return None
-
-
-def _sentence(remarks: Mapping[str, list[int]]) -> str:
-    """Which invoices of a file, by their place in it, were left out or are unclear, and why."""
-    parts = []
-    for remark, places in list(remarks.items())[:_MOST_PLACES]:
-        shown = ", ".join(str(place) for place in places[:_MOST_PLACES]) + (", …" if len(places) > _MOST_PLACES else "")
-        parts.append(f"{len(places)} hóa đơn (thứ {shown} trong tệp) {remark}")
-    if len(remarks) > _MOST_PLACES:
-        parts.append(f"và {len(remarks) - _MOST_PLACES} lý do khác")
-    return "; ".join(parts)
 
 
 _EXPLANATION = """\
