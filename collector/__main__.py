@@ -175,12 +175,14 @@ def facility_list(context: click.Context) -> None:
         found, codes = registry.facilities(connection), registry.codes(connection)
     writer = csv.writer(sys.stdout)
     writer.writerow(
-        ["id", "name", "level", "ownership", "area", "active_from", "active_to", "bhxh_code", "last_push_at"]
+        ["id", "name", "level", "ownership", "area", "email", "active_from", "active_to", "bhxh_code", "last_push_at"]
     )
     for one in found:
         code = next((code.code for code in reversed(codes) if code.facility == one.id), "")
         dates = (one.active_from or "", one.active_to or "")
-        writer.writerow([one.id, one.name, one.level, one.ownership, one.area, *dates, code, one.last_push_at or ""])
+        writer.writerow(
+            [one.id, one.name, one.level, one.ownership, one.area, one.email, *dates, code, one.last_push_at or ""]
+        )
 
 
 @facility.command("pause")

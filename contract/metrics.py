@@ -21,6 +21,41 @@ COMPLETENESS = Family("nhipso_indicator_completeness_ratio", _INDICATOR, "Days w
 AS_OF = Family(
     "nhipso_indicator_as_of_timestamp_seconds", _INDICATOR, "Start of the last day in the figures of the 30 days."
 )
+VERDICT = Family(
+    "nhipso_indicator_verdict",
+    _INDICATOR,
+    "Verdict on the 30 days: 0 not_applicable, 1 no_data, 2 unknown, 3 insufficient, 4 no_target, 5 below, 6 near, 7 met.",
+)
+PREVIOUS = Family("nhipso_indicator_previous_ratio", _INDICATOR, "Share of the 30 days before the 30 days.")
+PREVIOUS_DENOMINATOR = Family("nhipso_indicator_previous_denominator", _INDICATOR, "Cases behind the previous ratio.")
+BELOW_SINCE = Family(
+    "nhipso_indicator_below_since_timestamp_seconds",
+    _INDICATOR,
+    "Since when below target, 0 when not; kept in silence.",
+)
+MISSING = Family("nhipso_indicator_missing", _INDICATOR, "Cases missing to the target, 30 days.")
+TARGET = Family("nhipso_target_ratio", (*_INDICATOR, "plan"), "What the facility is held against.")
+DEADLINE = Family(
+    "nhipso_target_deadline_timestamp_seconds",
+    ("indicator", "plan"),
+    "End of the day by which the target is to be met.",
+)
+ROAD = Family(
+    "nhipso_road_ratio", (*_INDICATOR, "plan"), "Where the road to the target says the share should be today."
+)
+_SCOPE = ("scope", "name", "indicator")
+SCOPE_RATIO = Family(
+    "nhipso_scope_ratio", (*_SCOPE, "window", "unit"), "Pooled share of a province, an area or a level."
+)
+SCOPE_NUMERATOR = Family("nhipso_scope_numerator", (*_SCOPE, "window", "unit"), "Cases or facilities behind the ratio.")
+SCOPE_DENOMINATOR = Family("nhipso_scope_denominator", (*_SCOPE, "window", "unit"), "Base of the ratio.")
+SCOPE_TARGET = Family("nhipso_scope_target_ratio", (*_SCOPE, "window", "unit"), "What the scope is held against.")
+SCOPE_VERDICT = Family("nhipso_scope_verdict", (*_SCOPE, "unit"), "Verdict on the 30 days, numbers as of a facility.")
+SCOPE_FACILITIES = Family("nhipso_scope_facilities", (*_SCOPE, "verdict"), "How many facilities have a verdict.")
+FINDING = Family("nhipso_finding", (*_INDICATOR, "finding"), "1 while a data-quality finding stands.")
+CONFIRMATION = Family(
+    "nhipso_confirmation", ("facility", "period", "state"), "1 for the state of a closed month: open, confirmed, ..."
+)
 TALLY = Family("nhipso_tally", ("facility", "measure", "category"), "Cases of today.")
 SOURCE_UP = Family("nhipso_source_up", ("facility", "source", "kind"), "1 when the last read of the source succeeded.")
 SOURCE_READ = Family(
@@ -51,10 +86,13 @@ AGENT_PUSH = Family("nhipso_agent_last_push_timestamp_seconds", ("agent",), "Las
 AGENT_WAITING = Family("nhipso_agent_waiting", ("agent",), "Tallies that waited to be sent at the last push.")
 AGENT_PARKED = Family("nhipso_agent_parked", ("agent",), "Tallies refused or put aside at the last push.")
 AGENT_SKEW = Family("nhipso_agent_clock_skew_seconds", ("agent",), "Clock of the agent less that of the collector.")
+AGENT_FACILITY = Family("nhipso_agent_facility", ("agent", "facility"), "1 for every facility an agent speaks for.")
 
 OF_FACILITY = (
-    *(RATIO, NUMERATOR, DENOMINATOR, KNOWN, COMPLETENESS, AS_OF, TALLY),
+    *(RATIO, NUMERATOR, DENOMINATOR, PREVIOUS, PREVIOUS_DENOMINATOR, KNOWN, COMPLETENESS),
+    *(VERDICT, BELOW_SINCE, MISSING, AS_OF, TARGET, ROAD, TALLY),
     *(SOURCE_UP, SOURCE_READ, SOURCE_NEWEST, SOURCE_UNMAPPED, SOURCE_DIFFERENCE),
-    *(FACILITY_INFO, FACILITY_EXPECTED, FACILITY_PUSH),
+    *(FACILITY_INFO, FACILITY_EXPECTED, FACILITY_PUSH, CONFIRMATION, FINDING),
 )
-OF_AGENT = (AGENT_INFO, AGENT_PUSH, AGENT_WAITING, AGENT_PARKED, AGENT_SKEW)
+OF_SCOPE = (SCOPE_RATIO, SCOPE_NUMERATOR, SCOPE_DENOMINATOR, SCOPE_TARGET, SCOPE_VERDICT, SCOPE_FACILITIES, DEADLINE)
+OF_AGENT = (AGENT_INFO, AGENT_FACILITY, AGENT_PUSH, AGENT_WAITING, AGENT_PARKED, AGENT_SKEW)

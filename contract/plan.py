@@ -210,14 +210,16 @@ def _mistakes_of(target: Target, plan: Plan, catalogue: Catalogue) -> Iterator[s
     if target.ratio is None and (target.unit == "facilities" or target.overrides or target.baselines):
         yield "không có ratio thì chỉ theo dõi: không đặt unit, overrides, baselines"
     if target.operator == ">" and target.ratio == 1:
-        yield "không tỷ lệ nào lớn hơn 100 %: dùng operator = \">=\""
+        yield 'không tỷ lệ nào lớn hơn 100 %: dùng operator = ">="'
     if (target.unit == "facilities") != (target.uses_at is not None):
-        yield "uses_at phải có, và chỉ có, khi unit = \"facilities\""
+        yield 'uses_at phải có, và chỉ có, khi unit = "facilities"'
     if target.uses_at is not None and not target.uses_at_reason:
         yield "uses_at là quyết định của Sở: phải có uses_at_reason"
     for name in ("overrides", "baselines"):
         facilities = [one.facility for one in getattr(target, name)]
-        yield from (f"{name}: cơ sở {one} lặp lại" for one in sorted({f for f in facilities if facilities.count(f) > 1}))
+        yield from (
+            f"{name}: cơ sở {one} lặp lại" for one in sorted({f for f in facilities if facilities.count(f) > 1})
+        )
     yield from _bad_dates(target, plan)
 
 

@@ -187,3 +187,91 @@ tally_log = sa.Table(
     sa.Column("replaced_at", Moment, nullable=False),
     sa.Index("ix_tally_log_key", "source", "measure", "day"),
 )
+
+below = sa.Table(
+    "below",
+    metadata,
+    # since when an indicator is below its target; no row: it is not
+    _facility(primary_key=True),
+    sa.Column("indicator", sa.Text, primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+)
+baseline = sa.Table(
+    "baseline",
+    metadata,
+    # where a road begins: the share over the first complete days of a plan's period, frozen
+    _facility(primary_key=True),
+    sa.Column("indicator", sa.Text, primary_key=True),
+    sa.Column("plan", sa.Text, primary_key=True),
+    sa.Column("first_day", sa.Date, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("numerator", sa.BigInteger, nullable=False),
+    sa.Column("denominator", sa.BigInteger, nullable=False),
+)
+manual_figure = sa.Table(
+    "manual_figure",
+    metadata,
+    # what people say of targets that no system tells; never changed, the newest of a day holds
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    # a decimal number as text
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("entered_at", Moment, nullable=False),
+    sa.Index("ix_manual_figure_key", "plan", "code", "day"),
+)
+alert = sa.Table(
+    "alert",
+    metadata,
+    # the life of an alert as Alertmanager told it, and what the hospital answered
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("starts_at", Moment, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    # as the labels say; not every alert is of a facility or an indicator
+    sa.Column("facility", sa.Text, index=True),
+    sa.Column("indicator", sa.Text),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    # JSON: label → value
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("heard_at", Moment, nullable=False),
+    sa.Column("ends_at", Moment),
+    # why it ended, in a word of ours
+    sa.Column("ended", sa.Text),
+    sa.Column("answer", sa.Text),
+    sa.Column("answered_by", sa.Text),
+    sa.Column("answered_at", Moment),
+    sa.UniqueConstraint("fingerprint", "starts_at"),
+)
+signature = sa.Table(
+    "signature",
+    metadata,
+    # one decision of one person on the figures of a month; never changed
+    sa.Column("id", sa.Integer, primary_key=True),
+    _facility(),
+    # yyyy-mm
+    sa.Column("period", sa.Text, nullable=False),
+    # confirmed, disputed
+    sa.Column("decision", sa.Text, nullable=False),
+    # of the tallies and the definitions that were signed
+    sa.Column("digest", sa.Text, nullable=False),
+    # JSON: indicator → what was signed; indicator → why it is disputed
+    sa.Column("figures", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index("ix_signature_key", "facility", "period"),
+)
+lease = sa.Table(
+    "lease",
+    metadata,
+    # which of several collectors does a job in the background
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+)

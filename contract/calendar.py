@@ -1,0 +1,87 @@
+"""Which days are working days in Vietnam: public holidays from the library `holidays`, and what the Sở adds.
+
+The government moves days off from year to year; `calendar.toml` says so: `[[off]]` first_day, last_day, name (further
+days off) and `[[work]]` day, name (worked although a weekend or a holiday).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import holidays
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.days import DayRange
+from contract.errors import ConfigError
+from contract.problems import sentences
+
+
+class _Off(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first_day: date
+    last_day: date
+    name: str = Field(min_length=1)
+
+
+class _Work(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    day: date
+    name: str = Field(min_length=1)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    off: tuple[_Off, ...] = ()
+    work: tuple[_Work, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Days off by day, with their names; and days worked although they would be off."""
+
+    off: Mapping[date, str] = field(default_factory=dict)
+    work: Mapping[date, str] = field(default_factory=dict)
+
+    def holiday(self, day: date) -> str | None:
+        """The name of the public holiday, or of the further day off; None on other days, weekends among them."""
+        if day in self.work:
+            return None
+        return self.off.get(day) or _public(day.year).get(day)
+
+    def is_working(self, day: date) -> bool:
+        """Monday to Friday without holidays, and the days that are worked instead."""
+        return day in self.work or (day.weekday() < 5 and self.holiday(day) is None)
+
+
+@cache
+def _public(year: int) -> dict[date, str]:
+    return dict(holidays.country_holidays("VN", years=year, language="vi"))
+
+
+def load(file: Path | None) -> Calendar:
+    """The calendar with the Sở's file laid over it. Raises ConfigError with every problem."""
+    if file is None:
+        return Calendar()
+    try:
+        content = _File.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(sentences(str(file), error)) from None
+    problems = [
+        f"{file}: off: {one.name}: first_day phải không sau last_day"
+        for one in content.off
+        if one.first_day > one.last_day
+    ]
+    if problems:
+        raise ConfigError(problems)
+    off = {day: one.name for one in content.off for day in DayRange(one.first_day, one.last_day)}
+    return Calendar(off, {one.day: one.name for one in content.work})
