@@ -24,7 +24,7 @@ AS_OF = Family(
 VERDICT = Family(
     "nhipso_indicator_verdict",
     _INDICATOR,
-    "Verdict on the 30 days: 0 not_applicable, 1 no_data, 2 unknown, 3 insufficient, 4 no_target, 5 below, 6 near, 7 met.",
+    "0 not_applicable, 1 no_data, 2 unknown, 3 insufficient, 4 no_target, 5 below, 6 near, 7 met; of the 30 days.",
 )
 PREVIOUS = Family("nhipso_indicator_previous_ratio", _INDICATOR, "Share of the 30 days before the 30 days.")
 PREVIOUS_DENOMINATOR = Family("nhipso_indicator_previous_denominator", _INDICATOR, "Cases behind the previous ratio.")

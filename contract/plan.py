@@ -147,7 +147,7 @@ class Plan(_Table):
 
 
 def load(files: Sequence[Path], catalogue: Catalogue) -> tuple[Plan, ...]:
-    """The plans in the order given: the first in force that has a target binds. Raises ConfigError with every problem."""
+    """The plans in the order given: the first in force with a target binds. Raises ConfigError with every problem."""
     plans, problems = [], []
     for file in files:
         try:

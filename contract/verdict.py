@@ -1,4 +1,4 @@
-"""The eight verdicts on a standing: number (in metrics), words, colour; the same everywhere (architecture.md, "Verdict")."""
+"""The eight verdicts on a standing: number, words, colour; the same everywhere (architecture.md, "Verdict")."""
 
 from enum import IntEnum
 
