@@ -20,8 +20,8 @@ from collector.settings import Settings, load
 from collector.store import Store, backup, registry
 from collector.store.access import Person
 from collector.store.registry import Pause
-from contract import __version__, catalogue
-from contract.days import now
+from contract import __version__, catalogue, plan
+from contract.days import local_day, now
 from contract.errors import ConfigError, NhipsoError
 
 Day = click.DateTime(["%Y-%m-%d"])
@@ -127,6 +127,28 @@ def serve(context: click.Context) -> None:
             log_level="info",
             timeout_graceful_shutdown=10,
         )
+
+
+@main.group("plan")
+def plan_group() -> None:
+    """Kế hoạch và chỉ tiêu."""
+
+
+@plan_group.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+def plan_check(context: click.Context, files: tuple[Path, ...]) -> None:
+    """Kiểm tra tệp kế hoạch, nêu tên mọi chỗ sai; theo danh mục của collector.toml nếu có."""
+    settings = load(context.obj) if context.obj.exists() else None
+    found = plan.load(files, catalogue.load(settings.catalogue_file if settings else None))
+    for one in found:
+        followed = sum(target.ratio is None for target in one.targets)
+        state = "đã hết hiệu lực" if one.is_over(local_day(now())) else "có hiệu lực"
+        days = f"{one.first_day:%d/%m/%Y} đến {one.last_day:%d/%m/%Y}, {state} đến {one.until:%d/%m/%Y}"
+        counts = (
+            f"{len(one.targets) - followed} chỉ tiêu, {followed} chỉ số theo dõi, {len(one.manual)} chỉ tiêu nhập tay"
+        )
+        click.echo(f"{one.id}: {one.title}\n  {days}\n  {counts}")
 
 
 @main.group()

@@ -12,26 +12,26 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import disable_created_metrics, generate_latest
 
-from collector import api, bodies, reading
+from collector import alerts, api, bodies, reading
 from collector.access import Access
 from collector.exposition import Exposition, Refresher
 from collector.parts import Meters, Parts, parts_of
-from collector.settings import Settings
+from collector.settings import Settings, yardstick
 from collector.store import Store
-from contract import __version__, catalogue
+from contract import __version__
 from contract.days import now
 from contract.errors import AwayError, MalformedError, PortalError, UnauthorisedError
 from contract.tally import Push
 
 
 def create_app(settings: Settings, store: Store) -> FastAPI:
-    """The collector over an open store. Raises ConfigError for a broken catalogue."""
-    known = catalogue.load(settings.catalogue_file)
-    exposition = Exposition(store, known, settings.metrics_tally_facilities)
+    """The collector over an open store. Raises ConfigError for a broken catalogue, plan or calendar."""
+    measured_by = yardstick(settings)
+    exposition = Exposition(store, measured_by, settings.metrics_tally_facilities, settings.metrics_windows)
     parts = Parts(
         settings=settings,
         store=store,
-        catalogue=known,
+        yardstick=measured_by,
         access=Access(store, settings.revocations),
         exposition=exposition,
         refresher=Refresher(exposition, now),
@@ -50,6 +50,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.parts = parts
     app.include_router(api.router)
     app.include_router(reading.router)
+    app.include_router(alerts.router)
     app.add_exception_handler(PortalError, _error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.middleware("http")(_measure)

@@ -38,6 +38,8 @@ _MAX_REVISION = 2**53
 # Far more than any hospital has; an agent that has gone mad, or bad, must not fill Prometheus with series.
 _MAX_SOURCES = 100
 _MAX_UNMAPPED = 20
+# Clocks never agree to the second, and a push takes a while.
+_MAX_SKEW = timedelta(minutes=1)
 
 
 class _RefusedError(Exception):
@@ -88,7 +90,7 @@ def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, momen
         registry.touch(connection, set(concerned) - spoken)
         registry.touch(connection, spoken, moment)
         books = _open_books(connection, speaker.agent, catalogue, concerned)
-        _take_roster(connection, books, push.sources, speaker)
+        _take_roster(connection, books, _in_our_time(push, moment), speaker)
         verdicts = _judge(connection, books, shaped, moment)
     stale = [one for one in verdicts if isinstance(one, Stale)]
     refused = [one for one in verdicts if isinstance(one, Refusal)]
@@ -185,6 +187,24 @@ def _open_books(connection: Connection, agent: str, catalogue: Catalogue, facili
     for one in tallies.claims(connection, sources):
         books.rivals(one.source, one.measure).append(one)
     return books
+
+
+def _in_our_time(push: Push, moment: datetime) -> list[SourceReport]:
+    """The reports with their moments by our clock: the agent's may be hours ahead or years behind."""
+    skew = push.agent.sent_at - moment
+    if abs(skew) < _MAX_SKEW:
+        return push.sources
+    return [
+        one.model_copy(update={"read_at": _shifted(one.read_at, skew), "since": _shifted(one.since, skew)})
+        for one in push.sources
+    ]
+
+
+def _shifted(at: datetime | None, skew: timedelta) -> datetime | None:
+    try:
+        return at and at - skew
+    except OverflowError:  # a moment beyond all calendars says nothing
+        return None
 
 
 def _take_roster(connection: Connection, books: _Books, reports: Sequence[SourceReport], speaker: Speaker) -> None:

@@ -9,6 +9,7 @@ from collector.access import Access
 from collector.exposition import Exposition, Refresher
 from collector.settings import Settings
 from collector.store import Store
+from collector.yardstick import Yardstick
 from contract.catalogue import Catalogue
 
 
@@ -39,11 +40,16 @@ class Parts:
 
     settings: Settings
     store: Store
-    catalogue: Catalogue
+    yardstick: Yardstick
     access: Access
     exposition: Exposition
     refresher: Refresher
     meters: Meters
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return self.yardstick.catalogue
 
 
 def parts_of(request: Request) -> Parts:

@@ -3,24 +3,28 @@
 import csv
 import io
 from collections import defaultdict
-from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
 from collector import windows
 from collector.api import bearer
+from collector.figures import FacilityData, load
 from collector.parts import Parts, parts_of
-from collector.standings import Standing, load, standings
-from collector.store import registry, tallies
+from collector.roads import road
+from collector.scopes import Scopes, ScopeStanding
+from collector.standings import HISTORY, Figures, Standing, previous, standings
+from collector.store import Connection, registry, tallies
 from collector.store.access import Person
+from collector.windows import Window
+from collector.yardstick import Bound, Yardstick
 from contract.days import local_day, now
 from contract.errors import BadRequestError, NotFoundError
 from contract.tally import FIRST_DAY
 
 router = APIRouter(prefix="/api/v1")
-Window = Literal["today", "7d", "30d", "month", "quarter", "year"]
 _LONGEST_DAYS = 370
 _Id = Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
 
@@ -82,18 +86,40 @@ def get_standings(
     """Where facilities stand on the indicators that apply to them."""
     if indicator is not None and indicator not in parts.catalogue.indicators:
         raise NotFoundError("danh mục không có chỉ số này")
-    today = local_day(now())
-    first = windows.window(window, today).first
+    moment = now()
     with parts.store.read() as connection:
         found = registry.facilities(connection, _asked(caller, facility))
-        data = load(connection, parts.catalogue, found, first, today)
+        data = _loaded(parts, connection, found, window, moment)
     if facility is not None and not found:
         raise NotFoundError("không có cơ sở này")
     return {
         "standings": [
-            _plain(one) for place in data for one in standings(place, parts.catalogue, today, (window,), indicator)
+            _plain(one, place, parts.yardstick, moment)
+            for place in data
+            for one in standings(place, parts.yardstick, moment, (window,), indicator)
         ]
     }
+
+
+@router.get("/scopes")
+def get_scopes(
+    parts: Annotated[Parts, Depends(parts_of)], caller: Annotated[Person, Depends(person)], window: Window = "30d"
+) -> dict[str, list[dict[str, Any]]]:
+    """Where the province, its areas and levels stand: many facilities pooled. Not for people of one facility."""
+    if caller.facility is not None:
+        raise NotFoundError("chỉ dành cho người của Sở")
+    moment, scopes = now(), Scopes(parts.yardstick)
+    with parts.store.read() as connection:
+        for place in _loaded(parts, connection, registry.facilities(connection), window, moment):
+            scopes.put(place.facility, standings(place, parts.yardstick, moment, (window,)))
+    return {"scopes": [_plain_scope(one) for one in scopes.standings()]}
+
+
+def _loaded(
+    parts: Parts, connection: Connection, found: list[registry.Facility], window: Window, moment: datetime
+) -> list[FacilityData]:
+    first = min(windows.window(window, local_day(moment)).first, local_day(moment) - HISTORY)
+    return load(connection, parts.catalogue, found, first, local_day(moment))
 
 
 @router.get("/tallies")
@@ -135,20 +161,64 @@ def get_tallies(
     return JSONResponse({"tallies": found})
 
 
-def _plain(one: Standing) -> dict[str, Any]:
+def _plain(one: Standing, data: FacilityData, yardstick: Yardstick, moment: datetime) -> dict[str, Any]:
+    before = previous(data, yardstick, one).share if one.window == "30d" and one.as_of else None
+    expected = None if one.bound is None else road(data, one.indicator, one.bound, local_day(moment))
     return {
         "facility": one.facility,
         "indicator": one.indicator,
         "window": one.window,
         "from": one.days.first,
         "to": one.days.last,
+        **_figures(one),
+        "verdict": one.verdict.code,
+        "missing": one.missing,
+        "target": _target(one.bound),
+        "as_of": one.as_of,
+        "silent_since": one.silent_since,
+        "below_since": data.below.get(one.indicator),
+        "previous_ratio": None if before is None else float(before),
+        "road_ratio": None if expected is None else float(expected),
+    }
+
+
+def _plain_scope(one: ScopeStanding) -> dict[str, Any]:
+    return {
+        "scope": one.scope.kind,
+        "name": one.scope.name,
+        "indicator": one.indicator,
+        "window": one.window,
+        "unit": one.unit,
+        **_figures(one),
+        "verdict": one.verdict.code,
+        "missing": one.missing,
+        "target": _target(one.bound),
+        "facilities": {verdict.code: count for verdict, count in sorted(one.verdicts.items()) if count},
+    }
+
+
+def _figures(one: Figures) -> dict[str, Any]:
+    return {
         "ratio": None if one.share is None else float(one.share),
         "numerator": one.numerator,
         "denominator": one.denominator,
         "unknown": one.unknown,
         "known_ratio": float(one.known),
         "completeness_ratio": None if one.completeness is None else float(one.completeness),
-        "as_of": one.as_of,
+    }
+
+
+def _target(bound: Bound | None) -> dict[str, Any] | None:
+    if bound is None:
+        return None
+    return {
+        "plan": bound.plan.id,
+        "operator": bound.operator,
+        "ratio": float(bound.ratio),
+        "unit": bound.target.unit,
+        "deadline": bound.deadline,
+        "section": bound.target.section,
+        "words": bound.target.words,
     }
 
 

@@ -2,11 +2,14 @@
 
 import ipaddress
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from collector.windows import Window
+from collector.yardstick import Thresholds, Yardstick
+from contract import calendar, catalogue, plan
 from contract.errors import ConfigError
 from contract.problems import sentences
 
@@ -20,8 +23,21 @@ class Table(BaseModel):
     data_dir: str
     database_file: str | None = None
     catalogue_file: str | None = None
+    plan_files: tuple[str, ...] = ()
+    calendar_file: str | None = None
     metrics_token_file: str | None = None
+    alerts_token_file: str | None = None
     metrics_tally_facilities: int = Field(default=1000, ge=0)
+    metrics_windows: tuple[Window, ...] = ("today", "30d")
+
+
+class File(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collector: Table
+    standings: Thresholds = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,17 @@ class Settings:
     catalogue_file: Path | None
     metrics_token: str | None
     metrics_tally_facilities: int
+    plan_files: tuple[Path, ...] = ()
+    calendar_file: Path | None = None
+    metrics_windows: tuple[Window, ...] = ("today", "30d")
+    standings: Thresholds = field(default_factory=Thresholds)
+    alerts_token: str | None = None
+    """None: on loopback whoever calls may tell alerts, elsewhere nobody."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can call."""
+        return _is_loopback(self.host)
 
     @property
     def revocations(self) -> Path:
@@ -51,26 +78,25 @@ def load(file: Path) -> Settings:
         raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
-    problems = [f"{file}: không có bảng [{name}]" for name in content if name != "collector"]
-    if "collector" not in content:
-        raise ConfigError([*problems, f"{file}: thiếu bảng [collector]"])
     try:
-        table = Table.model_validate(content["collector"])
+        whole = File.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(problems + sentences(f"{file}: [collector]", error)) from None
+        raise ConfigError(sentences(str(file), error)) from None
+    table, problems = whole.collector, list[str]()
+    if "30d" not in table.metrics_windows:
+        problems.append(f'{file}: collector: metrics_windows phải có "30d": cảnh báo dùng cửa sổ này')
     directory = file.absolute().parent
     data_dir = directory / table.data_dir
     database = f"sqlite:///{data_dir / 'collector.sqlite'}"
     if table.database_file:
-        database = _secret(directory / table.database_file, f"{file}: [collector]: database_file", problems)
+        database = _secret(directory / table.database_file, f"{file}: collector: database_file", problems)
     host, _, port = table.listen.rpartition(":")
-    token = None
-    if table.metrics_token_file:
-        token = _secret(directory / table.metrics_token_file, f"{file}: [collector]: metrics_token_file", problems)
-    elif not _is_loopback(host):
-        problems.append(f"{file}: [collector]: listen ra ngoài máy này thì phải có metrics_token_file")
+    token = _token(directory, table.metrics_token_file, f"{file}: collector: metrics_token_file", problems)
+    alerts_token = _token(directory, table.alerts_token_file, f"{file}: collector: alerts_token_file", problems)
+    if token is None and not _is_loopback(host):
+        problems.append(f"{file}: collector: listen ra ngoài máy này thì phải có metrics_token_file")
     if not 0 < int(port) < 65536:
-        problems.append(f"{file}: [collector]: listen: cổng phải từ 1 đến 65535")
+        problems.append(f"{file}: collector: listen: cổng phải từ 1 đến 65535")
     if problems:
         raise ConfigError(problems)
     return Settings(
@@ -82,7 +108,24 @@ def load(file: Path) -> Settings:
         catalogue_file=directory / table.catalogue_file if table.catalogue_file else None,
         metrics_token=token,
         metrics_tally_facilities=table.metrics_tally_facilities,
+        plan_files=tuple(directory / one for one in table.plan_files),
+        calendar_file=directory / table.calendar_file if table.calendar_file else None,
+        metrics_windows=table.metrics_windows,
+        standings=whole.standings,
+        alerts_token=alerts_token,
     )
+
+
+def yardstick(settings: Settings) -> Yardstick:
+    """What figures are held against, read from the files that the settings name. Raises ConfigError."""
+    known = catalogue.load(settings.catalogue_file)
+    return Yardstick(
+        known, plan.load(settings.plan_files, known), calendar.load(settings.calendar_file), settings.standings
+    )
+
+
+def _token(directory: Path, name: str | None, place: str, problems: list[str]) -> str | None:
+    return _secret(directory / name, place, problems) if name else None
 
 
 def _secret(file: Path, place: str, problems: list[str]) -> str:

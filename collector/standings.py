@@ -1,39 +1,36 @@
-"""Where a facility stands on an indicator in a window: the one function that metrics, API and pages use."""
+"""Where a facility stands on an indicator in a window: the one function that metrics, API, pages and alerts use.
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+Silence, windows and the order of the verdicts are those of architecture.md, "Verdict", "Silence" and "Windows".
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from collector import windows
-from collector.store import Connection, registry, tallies
-from collector.store.registry import Facility, Pause
-from collector.store.tallies import Claim, Row, Source
+from collector.figures import FacilityData
+from collector.yardstick import Bound, Thresholds, Yardstick, applies
 from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator
-from contract.days import DayRange
+from contract.days import DayRange, local_day
+from contract.verdict import Verdict
 
-# Measures of a longer cadence look back over the last yearly period and the grace after it.
-_LONG_HISTORY_DAYS = 830
+# How long the owner of a measure may stay unread: its cadence says (daily and working days: a setting).
+_CADENCE_DAYS = {"monthly": 31, "quarterly": 92, "yearly": 366}
+_NOT_BELOW = (Verdict.MET, Verdict.NEAR, Verdict.NO_TARGET, Verdict.NOT_APPLICABLE)
+HISTORY = timedelta(days=92)
+"""What a standing in the 30 days, the 30 before, and up to a month of silence look back on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Counts are whole numbers. `as_of`: the last day in the figures; None: nothing was ever sent for the window.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Counts over days, of a facility or pooled: whole numbers. `expected`, `present`: days."""
 
-    `expected` and `present` are days for which a tally is expected, and those on which every part has one.
-    """
-
-    facility: str
-    indicator: str
-    window: str
-    days: DayRange
     numerator: int
     denominator: int
     unknown: int
     expected: int
     present: int
-    as_of: date | None
 
     @property
     def share(self) -> Fraction | None:
@@ -52,143 +49,177 @@ class Standing:
         return Fraction(self.present, self.expected) if self.expected else None
 
 
-@dataclass
-class FacilityData:
-    """All that standings of one facility are made from."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing(Figures):
+    """A facility, an indicator, a window.
 
-    facility: Facility
-    pauses: list[Pause]
-    sources: list[Source]
-    claims: dict[str, list[Claim]] = field(default_factory=lambda: defaultdict(list))
-    """By measure."""
-    rows: dict[tuple[int, str], dict[date, Row]] = field(default_factory=lambda: defaultdict(dict))
-    """By (source id, measure)."""
-    _by_day: dict[str, Mapping[date, Counter[str]]] = field(default_factory=dict)
+    `days` are those counted: while silent, of the last window before the silence. `as_of`: the last day in the
+    figures; None: nothing was ever sent for the window. `silent_since`: the last read with success, while silent.
+    `missing`: cases missing to the target; None without a target.
+    """
 
-    def counted(self, measure: str) -> list[Claim]:
-        """The claims that count, the oldest first (a check source is compared, never added)."""
-        return [claim for claim in self.claims.get(measure, []) if claim.source.role == "count"]
-
-    def by_day(self, measure: str) -> Mapping[date, Counter[str]]:
-        """The counts of every day that has a tally: parts added; of rivals, those who came first."""
-        if measure not in self._by_day:
-            days: dict[date, Counter[str]] = defaultdict(Counter)
-            counted: dict[date, list[Claim]] = defaultdict(list)
-            for claim, day, row in self._in_order(measure):
-                if all(one.adds_to(claim, day) for one in counted[day]):
-                    counted[day].append(claim)
-                    days[day].update(row.by_category)
-            self._by_day[measure] = dict(days)
-        return self._by_day[measure]
-
-    def _in_order(self, measure: str) -> Iterator[tuple[Claim, date, Row]]:
-        """All tallies that may count. Days after the end of a claim come last: they fill what nobody else counted."""
-        late = []
-        for claim in self.counted(measure):
-            for day, row in self.rows.get((claim.source.id, measure), {}).items():
-                if claim.is_retired(day):
-                    continue
-                if claim.last_day is not None and day > claim.last_day:
-                    late.append((claim, day, row))
-                else:
-                    yield claim, day, row
-        yield from late
-
-    def counts(self, measure: str, days: Iterable[date]) -> Counter[str]:
-        """Counts by category over `days`."""
-        total: Counter[str] = Counter()
-        found = self.by_day(measure)
-        for day in days:
-            total.update(found.get(day, {}))
-        return total
-
-    def cadence(self, measure: str, least: Cadence) -> Cadence:
-        """The longest cadence of the sources that count this measure, not shorter than the catalogue's."""
-        own = [claim.source.cadence for claim in self.counted(measure) if claim.source.last_day is None]
-        return max([least, *(one for one in own if one)], key=windows.CADENCES.index)
-
-    def is_complete(self, measure: str, days: DayRange) -> bool:
-        """Whether every part that is to count this measure in `days` has a tally there."""
-        have: dict[str | None, bool] = {}
-        for claim in self.counted(measure):
-            rows = self.rows.get((claim.source.id, measure), {})
-            if any(day in rows and not claim.is_retired(day) for day in days):
-                have[claim.source.part] = True
-            elif claim.covers(days.first, days.last):
-                have.setdefault(claim.source.part, False)
-        return bool(have) and all(have.values())
+    facility: str
+    indicator: str
+    window: str
+    days: DayRange
+    as_of: date | None
+    silent_since: datetime | None
+    bound: Bound | None
+    verdict: Verdict
+    missing: int | None
 
 
-def load(
-    connection: Connection, catalogue: Catalogue, facilities: Sequence[Facility], first: date, today: date
-) -> list[FacilityData]:
-    """What is stored of these facilities from `first` to `today` (of longer cadences: as far back as matters)."""
-    ids = [one.id for one in facilities]
-    pauses: dict[str, list[Pause]] = defaultdict(list)
-    for pause in registry.pauses(connection, ids):
-        pauses[pause.facility].append(pause)
-    sources = tallies.sources(connection, ids)
-    of: dict[str, list[Source]] = defaultdict(list)
-    for source in sources:
-        of[source.facility].append(source)
-    data = {one.id: FacilityData(one, pauses[one.id], of[one.id]) for one in facilities}
-    for claim in tallies.claims(connection, sources):
-        data[claim.source.facility].claims[claim.measure].append(claim)
-    place = {source.id: data[source.facility] for source in sources}
-    long = [code for code, measure in catalogue.measures.items() if windows.is_long(measure.cadence)]
-    short = [code for code in catalogue.measures if code not in long]
-    long_ago = today - timedelta(days=_LONG_HISTORY_DAYS)
-    slow = [source for source in sources if source.cadence and windows.is_long(source.cadence)]
-    for some, measures, since in ((sources, short, first), (sources, long, long_ago), (slow, short, long_ago)):
-        for row in tallies.between(connection, some, since, today, measures):
-            place[row.source].rows[row.source, row.measure][row.day] = row
-    return list(data.values())
+def standing(data: FacilityData, yardstick: Yardstick, code: str, window: str, moment: datetime) -> Standing:
+    """Where the facility stands at `moment` on indicator `code` in `window` (one of windows.WINDOWS)."""
+    return standing_over(data, yardstick, code, windows.window(window, local_day(moment)), window, moment)
 
 
-def applies(indicator: Indicator, code: str, facility: Facility) -> bool:
-    """Whether an indicator applies to a facility: by its level, and by the registry's own list when it has one."""
-    return facility.level in indicator.levels and (facility.indicators is None or code in facility.indicators)
-
-
-def standing(data: FacilityData, catalogue: Catalogue, code: str, window: str, today: date) -> Standing:
-    """Where the facility stands on indicator `code` in `window` (one of windows.WINDOWS)."""
-    indicator = catalogue.indicators[code]
-    measure = catalogue.measures[indicator.measure]
-    days = windows.window(window, today)
-    have = data.by_day(indicator.measure)
+def standing_over(
+    data: FacilityData, yardstick: Yardstick, code: str, days: DayRange, name: str, moment: datetime
+) -> Standing:
+    """The same over any days; `name` is only carried along."""
+    indicator = yardstick.catalogue.indicators[code]
+    measure = yardstick.catalogue.measures[indicator.measure]
     cadence = data.cadence(indicator.measure, measure.cadence)
-    if windows.is_long(cadence):
-        periods = windows.recent_periods(cadence, have, today)
-        found = next((one for one in periods if data.is_complete(indicator.measure, one)), None)
-        days = found or windows.period(cadence, today)
-        expected, present = (1, 1) if found else (1, 0)
-    else:
-        wanted = windows.expected(cadence, data.facility, data.pauses, days)
-        expected, present = len(wanted), sum(data.is_complete(indicator.measure, DayRange(d, d)) for d in wanted)
-    inside = [day for day in have if day in days]
-    counts = data.counts(indicator.measure, days)
-    base = {one: counts[one] for one in measure.categories if one not in indicator.excluded}
+    read = data.last_read(indicator.measure, local_day(moment))
+    silent = read is not None and moment >= _silent_at(read, cadence, yardstick)
+    counted, expected, present = _days(data, yardstick, indicator.measure, cadence, days, moment)
+    if silent and read is not None and name in windows.WINDOWS[1:]:
+        # what was shown when the silence began; the days without data since then show in the completeness
+        before = windows.window(name, local_day(read))
+        counted, *_ = _days(data, yardstick, indicator.measure, cadence, before, read)
+    figures = figures_of(data, yardstick.catalogue, indicator, counted, expected, present)
+    as_of = max((day for day in data.by_day(indicator.measure) if day in counted), default=None)
+    bound = yardstick.bound(code, data.facility, days.last)
+    gone = silent and read is not None and moment > read + timedelta(days=yardstick.thresholds.forgotten_days)
+    verdict = Verdict.NOT_APPLICABLE
+    if applies(indicator, code, data.facility):
+        has_data = as_of is not None and not gone
+        verdict = judge(figures, bound, measure.min_base, yardstick.thresholds, has_data, silent)
     return Standing(
-        facility=data.facility.id,
-        indicator=code,
-        window=window,
-        days=days,
-        numerator=sum(base[one] for one in indicator.adopted),
-        denominator=sum(base.values()),
-        unknown=counts[UNKNOWN],
+        numerator=figures.numerator,
+        denominator=figures.denominator,
+        unknown=figures.unknown,
         expected=expected,
         present=present,
-        as_of=max(inside, default=None),
+        facility=data.facility.id,
+        indicator=code,
+        window=name,
+        days=counted,
+        as_of=as_of,
+        silent_since=read if silent else None,
+        bound=bound,
+        verdict=verdict,
+        missing=None if bound is None else bound.missing(figures.numerator, figures.denominator),
     )
 
 
+def judge(
+    figures: Figures, bound: Bound | None, min_base: int, thresholds: Thresholds, has_data: bool, silent: bool = False
+) -> Verdict:
+    """The first line of the table that holds, for one facility or for many pooled."""
+    complete = figures.completeness
+    if not has_data or (not silent and complete is not None and complete < Fraction(thresholds.complete_percent, 100)):
+        return Verdict.NO_DATA
+    if figures.known < Fraction(thresholds.known_percent, 100):
+        return Verdict.UNKNOWN
+    if figures.denominator < min_base:
+        return Verdict.INSUFFICIENT
+    if bound is None:
+        return Verdict.NO_TARGET
+    return held_against(bound, figures.numerator, figures.denominator, thresholds)
+
+
+def held_against(bound: Bound, numerator: int, denominator: int, thresholds: Thresholds) -> Verdict:
+    """`met`, `near` or `below`."""
+    missing = bound.missing(numerator, denominator)
+    if missing == 0:
+        return Verdict.MET
+    near = missing <= 1 or missing * 100 <= thresholds.near_percent * denominator
+    return Verdict.NEAR if near else Verdict.BELOW
+
+
 def standings(
-    data: FacilityData, catalogue: Catalogue, today: date, names: Sequence[str], only: str | None = None
+    data: FacilityData, yardstick: Yardstick, moment: datetime, names: Sequence[str], only: str | None = None
 ) -> list[Standing]:
-    """All standings of a facility in the windows `names` (of one indicator: `only`), those that apply."""
+    """The standings of a facility in the windows `names` (of one indicator: `only`); none that its level excludes."""
     return [
-        standing(data, catalogue, code, window, today)
-        for code, indicator in catalogue.indicators.items()
-        if applies(indicator, code, data.facility) and only in (None, code)
+        standing(data, yardstick, code, window, moment)
+        for code, indicator in yardstick.catalogue.indicators.items()
+        if data.facility.level in indicator.levels and only in (None, code)
         for window in names
     ]
+
+
+def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures:
+    """The figures of as many days before the window of `now`."""
+    indicator = yardstick.catalogue.indicators[now.indicator]
+    before = DayRange.ending(now.days.first - timedelta(days=1), len(now.days))
+    return figures_of(data, yardstick.catalogue, indicator, before)
+
+
+def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime | None:
+    """Since when the indicator is below its target, by its standing in the 30 days; None: it is not.
+
+    Silence, too little data and a change of target that leaves it below keep what was; only a better verdict, the end
+    of the plan, or of the facility, ends it.
+    """
+    closed = data.facility.active_to is not None and data.facility.active_to < local_day(moment)
+    if closed or now.verdict in _NOT_BELOW:
+        return None
+    known = data.below.get(now.indicator)
+    return moment if known is None and now.verdict is Verdict.BELOW else known
+
+
+def next_silence(data: FacilityData, yardstick: Yardstick, moment: datetime) -> datetime | None:
+    """When the next measure of the facility falls silent, if no further read arrives."""
+    found = []
+    for code in data.claims:
+        measure = yardstick.catalogue.measures.get(code)
+        read = data.last_read(code, local_day(moment))
+        if measure is not None and read is not None:
+            found.append(_silent_at(read, data.cadence(code, measure.cadence), yardstick))
+    return min((one for one in found if one > moment), default=None)
+
+
+def figures_of(
+    data: FacilityData,
+    catalogue: Catalogue,
+    indicator: Indicator,
+    days: Iterable[date],
+    expected: int = 0,
+    present: int = 0,
+) -> Figures:
+    """The counts of an indicator over `days`."""
+    counts = data.counts(indicator.measure, days)
+    categories = catalogue.measures[indicator.measure].categories
+    return Figures(
+        numerator=sum(counts[one] for one in indicator.adopted),
+        denominator=sum(counts[one] for one in categories if one not in indicator.excluded),
+        unknown=counts[UNKNOWN],
+        expected=expected,
+        present=present,
+    )
+
+
+def _silent_at(read: datetime, cadence: Cadence, yardstick: Yardstick) -> datetime:
+    """From when on a measure is silent that was last read at `read`."""
+    if cadence in _CADENCE_DAYS:
+        return read + timedelta(days=_CADENCE_DAYS[cadence])
+    silent = read + timedelta(hours=yardstick.thresholds.silent_hours)
+    while cadence == "working" and not yardstick.calendar.is_working(local_day(silent)):
+        silent += timedelta(days=1)
+    return silent
+
+
+def _days(
+    data: FacilityData, yardstick: Yardstick, measure: str, cadence: Cadence, days: DayRange, moment: datetime
+) -> tuple[DayRange, int, int]:
+    """The days to count, how many of them are expected, and how many are there."""
+    if windows.is_long(cadence):
+        today = min(local_day(moment), days.last + timedelta(days=1))
+        periods = windows.recent_periods(cadence, data.by_day(measure), today)
+        found = next((one for one in periods if data.is_complete(measure, one)), None)
+        return found or windows.period(cadence, today), 1, int(found is not None)
+    wanted = windows.expected(cadence, data.facility, data.pauses, days, yardstick.calendar)
+    return days, len(wanted), sum(data.is_complete(measure, DayRange(day, day)) for day in wanted)

@@ -97,7 +97,8 @@ def ready(port: int) -> Iterator[httpx.Client]:
 
 
 def push(client: httpx.Client, token: str, sent: list[Any]) -> Any:
-    body = a_push(token.partition(".")[0], sent, [a_source()], sent_at=now().isoformat())
+    at = now().isoformat()
+    body = a_push(token.partition(".")[0], sent, [a_source(read_at=at)], sent_at=at)
     answer = client.post("/api/v1/tallies", json=body, headers=bearer(token))
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -304,8 +305,8 @@ def test_two_collectors_share_one_postgresql(tmp_path: Path, postgres_url: str) 
             name = 'nhipso_indicator_denominator{facility="12001",indicator="cashless",window="30d"}'
             for client in (one, other):
                 deadline = time.monotonic() + 10
-                while samples(client.get("/metrics").text).get(name) != 3:
-                    assert time.monotonic() < deadline
+                while not (answer := client.get("/metrics")).is_success or samples(answer.text).get(name) != 3:
+                    assert time.monotonic() < deadline, answer.text
                     time.sleep(0.05)
             assert one.get("/api/v1/catalogue").headers["ETag"] == other.get("/api/v1/catalogue").headers["ETag"]
     finally:

@@ -50,7 +50,9 @@ def lone_http(lone: Office) -> Iterator[httpx.Client]:
 
 
 def body_of(token: str, sent: list[Any], sources: list[Any] | None = None, **other: Any) -> dict[str, Any]:
-    return a_push(token.partition(".")[0], sent, sources, **{"sent_at": now().isoformat(), **other})
+    at = now().isoformat()
+    sources = [a_source(read_at=at)] if sources is None else sources
+    return a_push(token.partition(".")[0], sent, sources, **{"sent_at": at, **other})
 
 
 def push(http: httpx.Client, token: str, sent: list[Any], **other: Any) -> httpx.Response:

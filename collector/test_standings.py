@@ -14,6 +14,7 @@ from collector.store import registry
 from collector.store.registry import Pause
 from contract.catalogue import Cadence
 from contract.days import DayRange, midnight
+from contract.verdict import Verdict
 from tests.office import NOON, TODAY, YESTERDAY, Office, a_source, a_tally
 
 
@@ -207,8 +208,8 @@ def test_a_part_that_was_retired_before_a_period_is_not_waited_for_in_it(office:
 
 
 def codes(office: Office, facility: str) -> set[str]:
-    found = standings(office.data(facility), office.catalogue, TODAY, ("30d",))
-    return {one.indicator for one in found}
+    found = standings(office.data(facility), office.yardstick, NOON, ("30d",))
+    return {one.indicator for one in found if one.verdict is not Verdict.NOT_APPLICABLE}
 
 
 def test_indicators_apply_by_level_and_by_the_registrys_own_list(office: Office) -> None:
@@ -223,7 +224,7 @@ def test_indicators_apply_by_level_and_by_the_registrys_own_list(office: Office)
 
 
 def test_one_indicator_may_be_asked_for_in_several_windows(office: Office, his: Speaker) -> None:
-    found = standings(office.data(), office.catalogue, TODAY, ("today", "30d"), "emr")
+    found = standings(office.data(), office.yardstick, NOON, ("today", "30d"), "emr")
     assert [(one.indicator, one.window) for one in found] == [("emr", "today"), ("emr", "30d")]
 
 

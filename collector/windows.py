@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from typing import get_args
+from typing import Literal, get_args
 
 from collector.store.registry import Facility, Pause
+from contract.calendar import Calendar
 from contract.catalogue import Cadence
 from contract.days import DayRange
 
 CADENCES: tuple[Cadence, ...] = get_args(Cadence)
 """From the shortest to the longest."""
-WINDOWS = ("today", "7d", "30d", "month", "quarter", "year")
+Window = Literal["today", "7d", "30d", "month", "quarter", "year"]
+WINDOWS: tuple[Window, ...] = get_args(Window)
 _PERIOD_MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
 # A measure of a longer cadence that is later than this after its period's end has no data for now.
 _GRACE_DAYS = 15
@@ -53,13 +55,15 @@ def recent_periods(cadence: Cadence, days: Iterable[date], today: date) -> list[
     return sorted(recent, key=lambda one: one.first, reverse=True)
 
 
-def expected(cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange) -> list[date]:
+def expected(
+    cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange, calendar: Calendar
+) -> list[date]:
     """The days of `days` for which a tally is expected: every day, or working days; not while closed or paused."""
     return [
         day
         for day in days
         if (facility.active_from is None or facility.active_from <= day)
         and (facility.active_to is None or day <= facility.active_to)
-        and (cadence != "working" or day.weekday() < 5)
+        and (cadence != "working" or calendar.is_working(day))
         and not any(one.first_day <= day <= one.last_day for one in pauses)
     ]

@@ -56,12 +56,15 @@ class Calendar:
 
     def is_working(self, day: date) -> bool:
         """Monday to Friday without holidays, and the days that are worked instead."""
-        return day in self.work or (day.weekday() < 5 and self.holiday(day) is None)
+        if day in self.work or (day in _public(day.year).weekend_workdays and day not in self.off):
+            return True
+        return day.weekday() < 5 and self.holiday(day) is None
 
 
 @cache
-def _public(year: int) -> dict[date, str]:
-    return dict(holidays.country_holidays("VN", years=year, language="vi"))
+def _public(year: int) -> holidays.HolidayBase:
+    # a day may be moved by what happens in the year beside it
+    return holidays.country_holidays("VN", years=(year - 1, year, year + 1), language="vi", expand=False)
 
 
 def load(file: Path | None) -> Calendar:

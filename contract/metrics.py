@@ -56,6 +56,9 @@ FINDING = Family("nhipso_finding", (*_INDICATOR, "finding"), "1 while a data-qua
 CONFIRMATION = Family(
     "nhipso_confirmation", ("facility", "period", "state"), "1 for the state of a closed month: open, confirmed, ..."
 )
+CONFIRMATION_DUE = Family(
+    "nhipso_confirmation_due_timestamp_seconds", ("facility", "period"), "By when a closed month is to be confirmed."
+)
 TALLY = Family("nhipso_tally", ("facility", "measure", "category"), "Cases of today.")
 SOURCE_UP = Family("nhipso_source_up", ("facility", "source", "kind"), "1 when the last read of the source succeeded.")
 SOURCE_READ = Family(
@@ -63,6 +66,11 @@ SOURCE_READ = Family(
 )
 SOURCE_NEWEST = Family(
     "nhipso_source_newest_day_timestamp_seconds", ("facility", "source", "kind"), "Start of the newest day with a case."
+)
+SOURCE_BEHIND = Family(
+    "nhipso_source_expected_days_behind",
+    ("facility", "source", "kind"),
+    "Days on which cases were expected since the newest day that has one.",
 )
 SOURCE_UNMAPPED = Family(
     "nhipso_source_unmapped", ("facility", "source", "measure"), "Cases in 30 days whose category no mapping knows."
@@ -91,8 +99,8 @@ AGENT_FACILITY = Family("nhipso_agent_facility", ("agent", "facility"), "1 for e
 OF_FACILITY = (
     *(RATIO, NUMERATOR, DENOMINATOR, PREVIOUS, PREVIOUS_DENOMINATOR, KNOWN, COMPLETENESS),
     *(VERDICT, BELOW_SINCE, MISSING, AS_OF, TARGET, ROAD, TALLY),
-    *(SOURCE_UP, SOURCE_READ, SOURCE_NEWEST, SOURCE_UNMAPPED, SOURCE_DIFFERENCE),
-    *(FACILITY_INFO, FACILITY_EXPECTED, FACILITY_PUSH, CONFIRMATION, FINDING),
+    *(SOURCE_UP, SOURCE_READ, SOURCE_NEWEST, SOURCE_BEHIND, SOURCE_UNMAPPED, SOURCE_DIFFERENCE),
+    *(FACILITY_INFO, FACILITY_EXPECTED, FACILITY_PUSH, CONFIRMATION, CONFIRMATION_DUE, FINDING),
 )
 OF_SCOPE = (SCOPE_RATIO, SCOPE_NUMERATOR, SCOPE_DENOMINATOR, SCOPE_TARGET, SCOPE_VERDICT, SCOPE_FACILITIES, DEADLINE)
 OF_AGENT = (AGENT_INFO, AGENT_FACILITY, AGENT_PUSH, AGENT_WAITING, AGENT_PARKED, AGENT_SKEW)

@@ -20,6 +20,8 @@ from contract.problems import sentences
 Ownership = Literal["public", "private"]
 Operator = Literal[">=", ">"]
 Ratio = Annotated[Decimal, Field(ge=0, le=1)]
+# A mistyped year is a mistake here, not an overflow somewhere else.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 # New plans come late: the old one goes on being held against until this many days after its last.
 _GRACE = timedelta(days=31)
@@ -57,7 +59,7 @@ class Baseline(_Table):
     """Where the road of one facility begins, set by hand: the share it had on `day`."""
 
     facility: str = Field(min_length=1)
-    day: date
+    day: Day
     ratio: Ratio
     reason: str = Field(min_length=1)
 
@@ -72,7 +74,7 @@ class Target(_Table):
     uses_at: Ratio | None = None
     """unit = "facilities": the share of cases from which a facility counts as using it. The Sở's own decision."""
     uses_at_reason: str = ""
-    deadline: date | None = None
+    deadline: Day | None = None
     every: Literal["year"] | None = None
     applies_to: AppliesTo = AppliesTo()
     section: str = Field(min_length=1)
@@ -90,12 +92,23 @@ class Manual(_Table):
     en: str = Field(min_length=1)
     unit: Literal["percent", "count"] = "percent"
     operator: Literal[">=", ">", "<=", "<"] = ">="
-    value: Decimal
+    value: Annotated[Decimal, Field(ge=0)]
     """Percent points (20 is 20 %) or a number of things."""
-    deadline: date | None = None
+    deadline: Day | None = None
     every: Literal["year"] | None = None
     section: str = Field(min_length=1)
     words: str = Field(min_length=1)
+    note: str = ""
+
+
+class Follow(_Table):
+    """A measure without a share (telemedicine) that a plan asks for without a figure: its counts are followed."""
+
+    measure: str
+    applies_to: AppliesTo = AppliesTo()
+    section: str = Field(min_length=1)
+    words: str = Field(min_length=1)
+    note: str = ""
 
 
 class Plan(_Table):
@@ -107,12 +120,13 @@ class Plan(_Table):
     title: str = Field(min_length=1)
     short: str = Field(min_length=1)
     """A name that fits in a sentence: "Kế hoạch 2026"."""
-    signed: date | None = None
-    first_day: date
-    last_day: date
-    in_force_until: date | None = None
+    signed: Day | None = None
+    first_day: Day
+    last_day: Day
+    in_force_until: Day | None = None
     targets: tuple[Target, ...] = ()
     manual: tuple[Manual, ...] = ()
+    follow: tuple[Follow, ...] = ()
 
     @property
     def until(self) -> date:
@@ -135,7 +149,7 @@ class Plan(_Table):
             return self.last_day
         before = date(day.year - 1, 12, 31)
         if day.month == 1 and before >= self.first_day:
-            return before
+            return min(before, self.last_day)
         return min(date(day.year, 12, 31), self.last_day)
 
     def period(self, one: Target | Manual, day: date) -> tuple[date, date]:
@@ -169,7 +183,14 @@ def read(file: Path, catalogue: Catalogue) -> Plan:
         raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
-    return parse({"id": file.stem, **content}, str(file), catalogue)
+    problems = [f"{file}: id: mã của kế hoạch là tên tệp, không đặt ở đây"] if "id" in content else []
+    try:
+        plan = parse({**content, "id": file.stem}, str(file), catalogue)
+    except ConfigError as error:
+        raise ConfigError(problems + error.problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return plan
 
 
 def parse(content: dict[str, Any], file: str, catalogue: Catalogue) -> Plan:
@@ -191,17 +212,22 @@ def _mistakes(plan: Plan, catalogue: Catalogue) -> Iterator[str]:
         yield "first_day phải không sau last_day"
     if plan.until < plan.last_day:
         yield "in_force_until phải không trước last_day"
-    deadlines: dict[str, set[tuple[date | None, str | None]]] = {}
+    deadlines: dict[str, set[tuple[date, str | None]]] = {}
     for number, target in enumerate(plan.targets):
         place = f"targets.{number} ({target.indicator})"
         yield from (f"{place}: {problem}" for problem in _mistakes_of(target, plan, catalogue))
         if target.ratio is not None:
-            deadlines.setdefault(target.indicator, set()).add((target.deadline, target.every))
+            deadlines.setdefault(target.indicator, set()).add((target.deadline or plan.last_day, target.every))
     yield from (f"chỉ số {code} có hai hạn khác nhau" for code, found in deadlines.items() if len(found) > 1)
     codes = [one.code for one in plan.manual]
     yield from (f"manual: mã {code} lặp lại" for code in sorted({c for c in codes if codes.count(c) > 1}))
     for one in plan.manual:
         yield from (f"manual {one.code}: {problem}" for problem in _bad_dates(one, plan))
+    yield from (
+        f"follow.{number} ({one.measure}): danh mục không có số đếm này"
+        for number, one in enumerate(plan.follow)
+        if one.measure not in catalogue.measures
+    )
 
 
 def _mistakes_of(target: Target, plan: Plan, catalogue: Catalogue) -> Iterator[str]:
@@ -209,7 +235,9 @@ def _mistakes_of(target: Target, plan: Plan, catalogue: Catalogue) -> Iterator[s
         yield "danh mục không có chỉ số này"
     if target.ratio is None and (target.unit == "facilities" or target.overrides or target.baselines):
         yield "không có ratio thì chỉ theo dõi: không đặt unit, overrides, baselines"
-    if target.operator == ">" and target.ratio == 1:
+    # Of facilities targets an override is the facility's own `uses_at`.
+    thresholds = {target.ratio} | ({one.ratio for one in target.overrides} if target.unit == "cases" else set())
+    if target.operator == ">" and 1 in thresholds:
         yield 'không tỷ lệ nào lớn hơn 100 %: dùng operator = ">="'
     if (target.unit == "facilities") != (target.uses_at is not None):
         yield 'uses_at phải có, và chỉ có, khi unit = "facilities"'
@@ -220,6 +248,8 @@ def _mistakes_of(target: Target, plan: Plan, catalogue: Catalogue) -> Iterator[s
         yield from (
             f"{name}: cơ sở {one} lặp lại" for one in sorted({f for f in facilities if facilities.count(f) > 1})
         )
+    last = target.deadline or plan.last_day
+    yield from (f"baselines: {one.facility}: day phải trước hạn" for one in target.baselines if one.day >= last)
     yield from _bad_dates(target, plan)
 
 

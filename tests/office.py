@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,13 +21,16 @@ from collector import registry as lists
 from collector.access import Access, Speaker
 from collector.app import create_app
 from collector.exposition import Exposition
+from collector.figures import FacilityData, load
 from collector.settings import Settings
-from collector.standings import FacilityData, Standing, load, standing
+from collector.standings import Standing, standing
 from collector.store import Store, registry, tallies
 from collector.store.tallies import Row
+from collector.yardstick import Thresholds, Yardstick
 from contract import catalogue
 from contract.catalogue import Catalogue
 from contract.days import LOCAL
+from contract.plan import Plan
 from contract.tally import Ack, Push
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=LOCAL)
@@ -72,7 +76,7 @@ class Office:
     def __init__(self, url: str, directory: Path, known: Catalogue = CATALOGUE) -> None:
         self.url = url
         self.directory = directory
-        self.catalogue = known
+        self.yardstick = Yardstick(known)
         file = Path(url.removeprefix("sqlite:///").partition("?")[0])
         if url.startswith("sqlite:") and not file.exists():
             file.write_bytes(_migrated())
@@ -80,6 +84,15 @@ class Office:
         if not self.store.is_current():
             self.store.migrate()
         self.access = Access(self.store, directory / "revoked-tokens.txt")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return self.yardstick.catalogue
+
+    def set_plans(self, *plans: Plan, **thresholds: Any) -> None:
+        """From now on figures are held against these."""
+        self.yardstick = replace(self.yardstick, plans=plans, thresholds=Thresholds(**thresholds))
 
     def register(self, *ids: str, at: datetime = NOON, level: str = "province", **other: Any) -> None:
         """Facilities of which nothing is known but what is said here."""
@@ -125,12 +138,13 @@ class Office:
     def standing(
         self, indicator: str = "cashless", window: str = "30d", today: date = TODAY, facility: str = "12001"
     ) -> Standing:
-        """Where a facility stands."""
-        return standing(self.data(facility, today), self.catalogue, indicator, window, today)
+        """Where a facility stands at noon of a day."""
+        moment = datetime.combine(today, NOON.timetz())
+        return standing(self.data(facility, today), self.yardstick, indicator, window, moment)
 
     def metrics(self, at: datetime = NOON, shard: str | None = None) -> str:
         """The text of a collector that has just started."""
-        exposition = Exposition(self.store, self.catalogue, 1000)
+        exposition = Exposition(self.store, self.yardstick)
         exposition.refresh(at)
         return exposition.body(shard).decode()
 

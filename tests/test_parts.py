@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from collector.exposition import Exposition
-from collector.standings import FacilityData, load
+from collector.figures import FacilityData, load
 from collector.store import registry
+from collector.yardstick import Yardstick
 from conftest import free_port
 from contract import catalogue
 from contract.days import local_day, now
@@ -65,7 +66,7 @@ def data(collector: RealCollector, facility: str = "12001") -> FacilityData:
 
 def differences(collector: RealCollector) -> list[str]:
     """The exported differences of check sources."""
-    exposition = Exposition(collector.store, catalogue.load(), 1000)
+    exposition = Exposition(collector.store, Yardstick(catalogue.load()), 1000)
     exposition.refresh(now())
     lines = exposition.body(None).decode().splitlines()
     return [line for line in lines if "source_check_difference_ratio{" in line]
