@@ -123,6 +123,40 @@ person = sa.Table(
     sa.Column("facility", sa.ForeignKey("facility.id")),
     sa.Column("token_hash", sa.Text, unique=True),
     sa.Column("created_at", Moment, nullable=False),
+    sa.Column("full_name", sa.Text, nullable=False, server_default=""),
+    sa.Column("email", sa.Text, nullable=False, server_default=""),
+    # argon2; NULL: no password, logs in by single sign-on or not at all
+    sa.Column("password_hash", sa.Text),
+    sa.Column("must_change", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("locked_until", Moment),
+    sa.Column("disabled_at", Moment),
+    # who this is at the single sign-on
+    sa.Column("subject", sa.Text, unique=True),
+)
+session = sa.Table(
+    "session",
+    metadata,
+    # of the secret in the cookie
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("person", sa.ForeignKey("person.id"), nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+)
+audit = sa.Table(
+    "audit",
+    metadata,
+    # every change that a person made: who, what, before, after; only added to
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Moment, nullable=False, index=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    # of which facility, person, source …; a facility's people see what concerns it
+    sa.Column("facility", sa.Text, index=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    # JSON; never a secret
+    sa.Column("before", sa.Text),
+    sa.Column("after", sa.Text),
 )
 
 source = sa.Table(

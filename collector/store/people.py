@@ -1,0 +1,168 @@
+"""People: who they are, their sessions, and the audit of what they change. Secrets are here only as hashes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.store import as_text
+from collector.store.tables import audit, person, session
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a role. `name` is what they log in with; `facility` None: works at the Sở."""
+
+    name: str
+    role: str
+    facility: str | None
+    full_name: str = ""
+    email: str = ""
+    id: int = field(default=0, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The name that others read."""
+        return self.full_name or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How a person proves who they are. `password_hash` None: not by a password."""
+
+    person: Person
+    password_hash: str | None
+    must_change: bool
+    failures: int
+    locked_until: datetime | None
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the audit. `before`, `after`: JSON or None."""
+
+    at: datetime
+    person: str
+    action: str
+    facility: str | None
+    subject: str
+    before: str | None
+    after: str | None
+
+
+def save(connection: sa.Connection, one: Person, at: datetime, **values: Any) -> None:
+    """A new person, or what is known anew of one; `values`: further columns, such as `token_hash`."""
+    values |= {"role": one.role, "facility": one.facility, "full_name": one.full_name, "email": one.email}
+    if connection.scalar(sa.select(person.c.id).where(person.c.name == one.name)) is None:
+        connection.execute(person.insert().values(name=one.name, created_at=at, **values))
+    else:
+        connection.execute(person.update().where(person.c.name == one.name).values(**values))
+
+
+def change(connection: sa.Connection, person_id: int, **values: Any) -> None:
+    """Change columns of a person."""
+    connection.execute(person.update().where(person.c.id == person_id).values(**values))
+
+
+def fail(connection: sa.Connection, person_id: int) -> int:
+    """One more wrong password; returns how many in a row, whoever else tries at the same time."""
+    statement = person.update().where(person.c.id == person_id).values(failures=person.c.failures + 1)
+    return int(connection.execute(statement.returning(person.c.failures)).scalar_one())
+
+
+def accounts(connection: sa.Connection) -> list[Account]:
+    """All people, by name."""
+    return [_account(row) for row in connection.execute(sa.select(person).order_by(person.c.name))]
+
+
+def account(connection: sa.Connection, name: str) -> Account | None:
+    """The account that logs in with `name`."""
+    row = connection.execute(sa.select(person).where(person.c.name == name)).first()
+    return _account(row) if row else None
+
+
+def by_token(connection: sa.Connection, token_hash: str) -> Person | None:
+    """Whose personal API token this is; None also when the account is closed."""
+    row = connection.execute(
+        sa.select(person).where(person.c.token_hash == token_hash, person.c.disabled_at.is_(None))
+    ).first()
+    return _person(row) if row else None
+
+
+def by_subject(connection: sa.Connection, subject: str) -> Account | None:
+    """Who this is at the single sign-on."""
+    row = connection.execute(sa.select(person).where(person.c.subject == subject)).first()
+    return _account(row) if row else None
+
+
+def open_session(connection: sa.Connection, hash_: str, person_id: int, at: datetime) -> None:
+    """Somebody has logged in."""
+    connection.execute(session.insert().values(hash=hash_, person=person_id, created_at=at, seen_at=at))
+
+
+def session_of(connection: sa.Connection, hash_: str) -> tuple[Account, datetime, datetime] | None:
+    """(account, since when, last seen) of an open session."""
+    query = sa.select(person, session.c.created_at.label("opened_at"), session.c.seen_at)
+    row = connection.execute(
+        query.join(session, session.c.person == person.c.id).where(session.c.hash == hash_)
+    ).first()
+    return (_account(row), row.opened_at, row.seen_at) if row else None
+
+
+def see_session(connection: sa.Connection, hash_: str, at: datetime) -> None:
+    """The session was used."""
+    connection.execute(session.update().where(session.c.hash == hash_).values(seen_at=at))
+
+
+def close_session(connection: sa.Connection, hash_: str) -> None:
+    """Somebody has logged out."""
+    connection.execute(session.delete().where(session.c.hash == hash_))
+
+
+def close_sessions(connection: sa.Connection, person_id: int, but: str | None = None) -> None:
+    """Log a person out everywhere, except in the session `but`."""
+    connection.execute(session.delete().where(session.c.person == person_id, session.c.hash != (but or "")))
+
+
+def forget_sessions(connection: sa.Connection, seen_before: datetime) -> int:
+    """Drop sessions that nobody has used since; returns how many."""
+    return connection.execute(session.delete().where(session.c.seen_at < seen_before)).rowcount
+
+
+def note(
+    connection: sa.Connection,
+    at: datetime,
+    who: str,
+    action: str,
+    subject: str,
+    *,
+    facility: str | None = None,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    """Add a line to the audit."""
+    texts = {"before": None if before is None else as_text(before), "after": None if after is None else as_text(after)}
+    connection.execute(
+        audit.insert().values(at=at, person=who, action=action, facility=facility, subject=subject, **texts)
+    )
+
+
+def changes(connection: sa.Connection, facility: str | None = None, most: int = 200, skip: int = 0) -> Sequence[Change]:
+    """The audit, newest first; of one facility, or all."""
+    query = (
+        sa.select(*(audit.c[name] for name in Change.__slots__)).order_by(audit.c.id.desc()).limit(most).offset(skip)
+    )
+    if facility is not None:
+        query = query.where(audit.c.facility == facility)
+    return [Change(*row) for row in connection.execute(query)]
+
+
+def _person(row: Any) -> Person:
+    return Person(row.name, row.role, row.facility, row.full_name, row.email, row.id)
+
+
+def _account(row: Any) -> Account:
+    return Account(_person(row), row.password_hash, row.must_change, row.failures, row.locked_until, row.disabled_at)
