@@ -1,0 +1,169 @@
+"""Chỉ số: one indicator: what it means, who leads and who is behind, how it moves."""
+
+from datetime import date
+
+from contract.plan import Plan, Target
+from contract.verdict import Verdict
+from dashboards.boards import panels, queries, variables, words
+from dashboards.boards.layout import INDICATOR, Board, Panel, Row
+from dashboards.boards.panels import COUNT, POINTS, SHARE, Column, Line
+from dashboards.boards.province import AREA, CODE, NAME, indicator_tile
+from dashboards.boards.sdk import Property
+from dashboards.settings import Settings
+
+_ONE = 'indicator="$indicator"'
+
+
+def board(settings: Settings, today: date) -> Board:
+    """One indicator at a time, over all facilities chosen."""
+    first = next(iter(settings.catalogue.indicators))
+    return Board(
+        uid=INDICATOR,
+        description="Một chỉ số: ý nghĩa, văn bản nào giao, cơ sở nào đạt, cơ sở nào chậm, diễn biến theo thời gian.",
+        variables=[
+            variables.datasource(),
+            variables.area(),
+            variables.level(),
+            variables.indicator(settings.catalogue, first),
+        ],
+        rows=[
+            Row("${indicator:text}", [indicator_tile("Toàn tỉnh", _ONE).span(6).height(8), _meaning(settings, today)]),
+            Row("Diễn biến và phân bố", [_trend(), _distribution()]),
+            Row("Xếp hạng", [_ranking()]),
+            Row("Theo địa bàn", [_areas()]),
+        ],
+    )
+
+
+def _meaning(settings: Settings, today: date) -> Panel:
+    """The words hang on the indicator's code: a text panel could not follow `$indicator`."""
+    catalogue = settings.catalogue
+    meanings = {code: one.meaning_vi for code, one in catalogue.indicators.items()}
+    said = {code: _said(code, settings.plans, today) for code in catalogue.indicators}
+    code = f"max by (indicator) (nhipso_indicator_verdict{{{_ONE}}})"
+    return (
+        panels.rows(
+            "Chỉ số này là gì, văn bản nào giao",
+            "Định nghĩa trong danh mục chỉ số, và nguyên văn các kế hoạch có nói đến chỉ số này.",
+            {"A": f'label_replace({code}, "plan", "$1", "indicator", "(.*)")'},
+            [
+                Column("indicator", "Ý nghĩa", mappings=words.mapping(meanings), wraps=True),
+                Column("plan", "Kế hoạch", mappings=words.mapping(said), wraps=True),
+            ],
+        )
+        .span(18)
+        .height(8)
+    )
+
+
+def _said(code: str, plans: tuple[Plan, ...], today: date) -> str:
+    found = [_quoted(plan, target, today) for plan in plans for target in plan.targets if target.indicator == code]
+    return "\n".join(found) or "Chưa có kế hoạch nào giao chỉ tiêu này."
+
+
+def _quoted(plan: Plan, target: Target, today: date) -> str:
+    over = " (hết hiệu lực)" if plan.is_over(today) else ""
+    return f"{plan.short}{over}, {target.section}: “{target.words}”."
+
+
+def _trend() -> Panel:
+    of = f'{_ONE}, window="30d", unit="cases"'
+    panel = panels.lines(
+        "Diễn biến",
+        "Tỷ lệ 30 ngày của toàn tỉnh và của từng loại cơ sở, so với chỉ tiêu (chỉ có khi kế hoạch giao theo số "
+        "trường hợp). Nguồn: nhipso_scope_ratio, nhipso_scope_target_ratio.",
+        [
+            Line(f'max(nhipso_scope_ratio{{scope="province", {of}}})', "Toàn tỉnh", panels.SHARE_LINE),
+            Line(f'max(nhipso_scope_target_ratio{{scope="province", {of}}})', "Chỉ tiêu", panels.TARGET_LINE, (12, 6)),
+            Line(f'max by (name) (nhipso_scope_ratio{{scope="level", name=~"$level", {of}}})', "{{name}}", dash=(2, 4)),
+        ],
+        SHARE,
+    )
+    for code, name in words.LEVELS.items():
+        panel.override_by_name(code, [Property("displayName", name)])
+    return panel.span(15).height(10)
+
+
+def _distribution() -> Panel:
+    shown = [one for one in reversed(Verdict) if one is not Verdict.NOT_APPLICABLE]
+    return (
+        panels.bars(
+            "Bao nhiêu cơ sở ở mỗi kết quả",
+            "Số cơ sở trên toàn tỉnh theo kết quả 30 ngày qua của chỉ số này. Nguồn: nhipso_scope_facilities.",
+            f'sum by (verdict) (nhipso_scope_facilities{{scope="province", {_ONE}}})',
+            "{{verdict}}",
+            {one.code: one.vi for one in shown},
+            {one.code: one.colour for one in shown},
+        )
+        .span(9)
+        .height(10)
+    )
+
+
+def _ranking() -> Panel:
+    ratio = f'nhipso_indicator_ratio{{{_ONE}, window="30d"}}'
+    asked = {
+        "A": f"nhipso_indicator_verdict{{{_ONE}}}",
+        "B": ratio,
+        "C": f"nhipso_target_ratio{{{_ONE}}}",
+        "D": f"nhipso_indicator_missing{{{_ONE}}}",
+        "E": f'nhipso_indicator_numerator{{{_ONE}, window="30d"}}',
+        "F": f'nhipso_indicator_denominator{{{_ONE}, window="30d"}}',
+        "G": f"100 * ({ratio} - ignoring (window) nhipso_indicator_previous_ratio{{{_ONE}}})",
+    }
+    return (
+        panels.rows(
+            "Các cơ sở, từ cao đến thấp",
+            "Tỷ lệ 30 ngày của từng cơ sở, số trường hợp phía sau tỷ lệ, chỉ tiêu và số trường hợp còn thiếu. “So "
+            "với trước” là số điểm phần trăm chênh lệch với 30 ngày liền trước. Nguồn: nhipso_indicator_ratio.",
+            {letter: f"max by (facility, name, area) ({queries.named(one)})" for letter, one in asked.items()},
+            [
+                NAME,
+                CODE,
+                AREA,
+                panels.verdict_column("A"),
+                Column("B", "Tỷ lệ", SHARE, 90),
+                Column("C", "Chỉ tiêu", SHARE, 90),
+                Column("D", "Còn thiếu", COUNT, 100),
+                Column("E", "Đạt", COUNT, 90),
+                Column("F", "Tổng", COUNT, 90),
+                Column("G", "So với trước", POINTS, 120),
+            ],
+            sort=("Tỷ lệ", True),
+        )
+        .span(24)
+        .height(14)
+    )
+
+
+def _areas() -> Panel:
+    of = f'scope="area", name=~"$area", {_ONE}'
+    cases = f'{of}, window="30d", unit="cases"'
+    asked = {
+        "A": f'nhipso_scope_verdict{{{of}, unit="cases"}}',
+        "B": f"nhipso_scope_ratio{{{cases}}}",
+        "C": f"nhipso_scope_numerator{{{cases}}}",
+        "D": f"nhipso_scope_denominator{{{cases}}}",
+        "E": f'nhipso_scope_facilities{{{of}, verdict="met"}}',
+        "F": f"sum by (name) (nhipso_scope_facilities{{{of}}})",
+    }
+    return (
+        panels.rows(
+            "Từng địa bàn",
+            "Tỷ lệ chung của mỗi địa bàn trong 30 ngày (gộp các cơ sở trên địa bàn) và số cơ sở đạt. Nguồn: "
+            "nhipso_scope_ratio, nhipso_scope_facilities.",
+            {letter: f"max by (name) ({one})" for letter, one in asked.items()},
+            [
+                Column("name", "Địa bàn"),
+                panels.verdict_column("A"),
+                Column("B", "Tỷ lệ", SHARE, 100),
+                Column("C", "Đạt", COUNT, 110),
+                Column("D", "Tổng", COUNT, 110),
+                Column("E", "Cơ sở đạt", COUNT, 110),
+                Column("F", "Số cơ sở", COUNT, 110),
+            ],
+            sort=("Tỷ lệ", True),
+        )
+        .span(24)
+        .height(9)
+    )

@@ -1,0 +1,116 @@
+"""Codes turned into the words that people read: Grafana's value mappings."""
+
+from collections.abc import Mapping
+
+from contract.catalogue import UNKNOWN, Catalogue
+from contract.verdict import Verdict
+from dashboards.boards.sdk import models
+
+NOTHING = "Chưa có số liệu"
+ABSENT = "–"
+LEVELS = {
+    "province": "Tuyến tỉnh",
+    "regional": "Khu vực",
+    "commune_station": "Trạm y tế",
+    "clinic": "Phòng khám",
+    "department": "Sở Y tế",
+}
+OWNERSHIPS = {"public": "Công lập", "private": "Ngoài công lập"}
+ALERTS = {
+    "IndicatorBelowTarget": "Chưa đạt chỉ tiêu",
+    "IndicatorFalling": "Tỷ lệ giảm mạnh",
+    "OffTheRoad": "Chậm so với lộ trình",
+    "FacilitySilent": "Cơ sở không gửi số liệu",
+    "SourceDown": "Không đọc được nguồn",
+    "SourceStandsStill": "Nguồn đứng yên",
+    "AgentWaitingGrows": "Số liệu chờ gửi tăng dần",
+    "AgentClockSkewed": "Đồng hồ máy sai giờ",
+    "CategoriesUnmapped": "Nhiều giá trị chưa khai báo",
+    "DataQualityFinding": "Số liệu có điểm bất thường",
+    "ConfirmationOverdue": "Quá hạn xác nhận",
+    "CollectorDown": "Máy thu thập ngừng",
+    "LoopDead": "Việc nền ngừng chạy",
+}
+SEVERITIES = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
+CONFIRMATIONS = {
+    "open": "Chờ xác nhận",
+    "confirmed": "Đã xác nhận",
+    "disputed": "Cơ sở có ý kiến",
+    "reopened": "Mở lại",
+}
+FINDINGS = {
+    "jump": "Tăng vọt",
+    "drop": "Giảm đột ngột",
+    "frozen": "Số lặp lại y nguyên",
+    "stands_still": "Nguồn đứng yên",
+    "always_full": "Ngày nào cũng 100 %",
+    "unknown_share": "Nhiều trường hợp chưa phân loại",
+    "check_differs": "Lệch với nguồn đối chiếu",
+    "changed_after_confirmation": "Đổi sau khi đã xác nhận",
+}
+GOOD, NEAR, BAD = Verdict.MET.colour, Verdict.NEAR.colour, Verdict.BELOW.colour
+OTHER, GREY = Verdict.INSUFFICIENT.colour, Verdict.NO_DATA.colour
+SEVERITY_COLOURS = {"critical": BAD, "warning": NEAR, "info": GREY}
+CONFIRMATION_COLOURS = {"open": GREY, "confirmed": GOOD, "disputed": BAD, "reopened": NEAR}
+
+Mappings = list[models.ValueMapping]
+
+
+def mapping(words: Mapping[str, str], colours: Mapping[str, str] | None = None) -> Mappings:
+    """Each code as its word, and its colour when it has one."""
+    results = {
+        code: models.ValueMappingResult(text=word, color=(colours or {}).get(code), index=place)
+        for place, (code, word) in enumerate(words.items())
+    }
+    return [models.ValueMap(results)]
+
+
+def absent() -> Mappings:
+    """A cell without a value: never 0, never blank, and not what an empty table says."""
+    nothing = models.ValueMappingResult(text=ABSENT)
+    matches = (models.SpecialValueMatch.NULL_AND_NAN, models.SpecialValueMatch.EMPTY)
+    return [
+        models.SpecialValueMap(models.DashboardSpecialValueMapOptions(match=one, result=nothing)) for one in matches
+    ]
+
+
+def verdicts() -> Mappings:
+    """The numbers of nhipso_indicator_verdict as word and colour."""
+    return mapping({str(int(one)): one.vi for one in Verdict}, {str(int(one)): one.colour for one in Verdict})
+
+
+def months() -> Mappings:
+    """2026-10 as 10/2026."""
+    text = models.ValueMappingResult(text="$2/$1")
+    options = models.DashboardRegexMapOptions(pattern=r"/^(\d{4})-(\d\d)$/", result=text)
+    return [models.RegexMap(options)]
+
+
+def yes_or_no(yes: str, no: str) -> Mappings:
+    """1 and 0 as words, 0 being the one to act on."""
+    return mapping({"1": yes, "0": no}, {"1": GOOD, "0": BAD})
+
+
+def indicators(catalogue: Catalogue) -> dict[str, str]:
+    """Code → name, in the order in which people should see them."""
+    return {code: one.vi for code, one in catalogue.indicators.items()}
+
+
+def measures(catalogue: Catalogue) -> dict[str, str]:
+    """Code → name."""
+    return {code: one.vi for code, one in catalogue.measures.items()}
+
+
+def categories(catalogue: Catalogue) -> dict[str, str]:
+    """`measure/category` → name: the same code may mean something else in another measure."""
+    unknown = Verdict.UNKNOWN.vi
+    return {
+        f"{code}/{category}": name
+        for code, measure in catalogue.measures.items()
+        for category, name in [*((key, one.vi) for key, one in measure.categories.items()), (UNKNOWN, unknown)]
+    }
+
+
+def hours(number: float) -> str:
+    """A number of hours: "24 giờ"."""
+    return f"{number:g} giờ".replace(".", ",")
