@@ -11,7 +11,8 @@ NhipsoError                     str(error) is fit to show a person, and never ho
     CollectorUnavailableError   nobody: the ledger keeps it
     CollectorDeniedError        operator: wrong token, or agent too old
   PortalError                   the caller: `status` on the class is the HTTP status
-    BadRequestError  UnauthorisedError  NotFoundError  TooLargeError  MalformedError  BusyError  AwayError
+    BadRequestError  UnauthorisedError  ForbiddenError  NotFoundError  ConflictError  TooLargeError
+    MalformedError  BusyError  AwayError
 """
 
 from collections.abc import Iterable
@@ -87,10 +88,22 @@ class UnauthorisedError(PortalError):
     status = 401
 
 
+class ForbiddenError(PortalError):
+    """The caller is known, may see the thing, and may not do this with it."""
+
+    status = 403
+
+
 class NotFoundError(PortalError):
     """There is no such thing, or not for this caller."""
 
     status = 404
+
+
+class ConflictError(PortalError):
+    """What the caller wants to change is no longer, or not now, in the state for it."""
+
+    status = 409
 
 
 class TooLargeError(PortalError):

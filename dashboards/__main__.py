@@ -39,6 +39,8 @@ def build(context: click.Context, directory: Path) -> None:
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
+        # a Telegram token stands in it: Alertmanager 0.25 reads none from a file
+        target.chmod(0o640 if name.startswith("alertmanager/") else 0o644)
     click.echo(f"Đã ghi {len(files)} tệp vào {directory}")
 
 

@@ -1,16 +1,119 @@
-"""rules."""
+"""Prometheus's alert rules: `prometheus/rules/nhipso.yml`, from the catalogue, the plans and the thresholds."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
+import yaml
+
+from contract import metrics
+from contract.plan import Plan
+from dashboards import alerts_collector, alerts_facilities, alerts_indicators
+from dashboards.alerts_shape import Alert, duration, held
+from dashboards.alerts_words import BLIND, complete, planned, titled
 from dashboards.settings import Settings
+
+FILE = "prometheus/rules/nhipso.yml"
+# contract.md and the runbook speak of these; each is one rule, IndicatorBelowTarget one for each severity.
+ALERTS = (
+    *("IndicatorBelowTarget", "IndicatorFalling", "OffTheRoad", "CategoriesUnmapped", "DataQualityFinding"),
+    *("FacilitySilent", "SourceDown", "SourceStandsStill", "AgentWaitingGrows", "AgentClockSkewed"),
+    *("ConfirmationOverdue", "CollectorDown", "LoopDead", "Watchdog"),
+)
+_ANNOTATIONS = ("summary", "description", "runbook_url", "link")
 
 
 def files(settings: Settings, today: date) -> Mapping[str, str]:
-    """Path → text."""
-    return {}
+    """Path → text: the rules. Plans that are over on `today` are not named in them any more."""
+    plans = [one for one in settings.plans if not one.is_over(today)]
+    parts = {
+        "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue),
+        "facilities": alerts_facilities.alerts(settings.alerts),
+        "collector": alerts_collector.alerts(settings.alerts),
+    }
+    groups = [
+        {
+            "name": f"nhipso-{part}",
+            "interval": duration(settings.alerts.interval_seconds),
+            "rules": [_rule(one, settings, plans) for one in alerts],
+        }
+        for part, alerts in parts.items()
+    ]
+    return {FILE: yaml.dump({"groups": groups}, Dumper=_Readable, allow_unicode=True, sort_keys=False, width=10_000)}
 
 
 def problems(settings: Settings, files: Mapping[str, str]) -> list[str]:
-    """What is wrong."""
-    return []
+    """What is wrong with the rules among `files`, a sentence each."""
+    if FILE not in files:
+        return [f"thiếu tệp {FILE}"]
+    rules = [rule for group in yaml.safe_load(files[FILE])["groups"] for rule in group["rules"]]
+    found = Counter((rule["alert"], rule["labels"].get("severity")) for rule in rules)
+    names = {rule["alert"] for rule in rules}
+    return [
+        *(f"{FILE}: thiếu cảnh báo {one}" for one in ALERTS if one not in names),
+        *(f"{FILE}: cảnh báo {one} không có trong danh sách" for one in sorted(names - set(ALERTS))),
+        *(f"{FILE}: cảnh báo {one} có hai lần với mức {severity}" for (one, severity), n in found.items() if n > 1),
+        *(f"{FILE}: {rule['alert']}: {problem}" for rule in rules for problem in _problems_of(rule)),
+    ]
+
+
+def _rule(alert: Alert, settings: Settings, plans: list[Plan]) -> dict[str, Any]:
+    portal = str(settings.general.portal_url).rstrip("/")
+    runbook = str(settings.general.runbook_url or f"{portal}/docs/runbook")
+    annotations = {
+        "summary": alert.summary,
+        "description": BLIND + alert.description + "{{ end }}" if alert.labels else alert.description,
+        "link": portal + alert.page,
+        "runbook_url": f"{runbook}#{alert.name.lower()}",
+        **alert.annotations,
+    }
+    return {
+        "alert": alert.name,
+        "expr": _expression(alert, settings, plans),
+        **({"for": duration(alert.hold_seconds)} if alert.hold_seconds else {}),
+        # an empty label is no label
+        "labels": {"severity": alert.severity, **dict.fromkeys(_dropped(alert), "")},
+        "annotations": {name: complete(text) for name, text in annotations.items()},
+    }
+
+
+def _expression(alert: Alert, settings: Settings, plans: list[Plan]) -> str:
+    if not alert.labels:
+        return alert.expression
+    found = titled(held(alert), alert.labels, settings.catalogue)
+    return planned(found, plans) if "plan" in alert.dropped else found
+
+
+def _dropped(alert: Alert) -> list[str]:
+    titles = ("title", "unit") if {"indicator", "measure"} & set(alert.labels) else ()
+    return [*(["name"] if alert.labels else []), *titles, *alert.dropped]
+
+
+def _problems_of(rule: Mapping[str, Any]) -> Iterator[str]:
+    if rule["labels"].get("severity") not in ("warning", "critical", "none"):
+        yield "severity phải là warning, critical hoặc none"
+    yield from (f"thiếu chú thích {one}" for one in _ANNOTATIONS if not rule["annotations"].get(one))
+    families = (
+        *metrics.OF_FACILITY,
+        *metrics.OF_SCOPE,
+        *metrics.OF_AGENT,
+        alerts_facilities.BEHIND,
+        alerts_facilities.DUE,
+    )
+    of_contract = {one.name for one in families}
+    texts = [rule["expr"], *rule["annotations"].values()]
+    used = {name for text in texts for name in re.findall(r"\bnhipso_\w+", text)}
+    yield from (f"không có metric {one}" for one in sorted(used - of_contract - alerts_collector.METRICS))
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as they are."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)

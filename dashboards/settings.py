@@ -2,8 +2,10 @@
 
 import csv
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
@@ -39,17 +41,79 @@ class Alerts(_Table):
     below_hours: float = Field(default=24, ge=0)
     falling_points: float = Field(default=10, gt=0, le=100)
     off_road_points: float = Field(default=5, gt=0, le=100)
-    off_road_days: float = Field(default=7, ge=0)
+    off_road_days: float = Field(default=7, gt=0)
     silent_hours: float = Field(default=24, gt=0)
+    settle_minutes: float = Field(default=15, ge=0)
+    """How long agents may take to come back after the collector was away, before their facility counts as silent."""
     source_down_hours: float = Field(default=2, gt=0)
     still_days: int = Field(default=3, ge=1)
     waiting: int = Field(default=1000, ge=0)
     waiting_hours: float = Field(default=6, gt=0)
     clock_minutes: float = Field(default=5, gt=0)
     unmapped_percent: float = Field(default=5, gt=0, le=100)
-    confirmation_day: int = Field(default=5, ge=1, le=28)
+    collector_down_minutes: float = Field(default=5, ge=0)
     loop_periods: float = Field(default=3, gt=1)
-    interval_seconds: float = Field(default=60, gt=0)
+    interval_seconds: float = Field(default=60, gt=0, le=240)
+    """Below five minutes: in a scrape gap an alert is kept by what it was at the evaluation before."""
+
+
+ADDRESS = r"[^@\s,;<>\"{}]+@[^@\s,;<>\"{}]+"
+Address = Annotated[str, Field(pattern=f"^{ADDRESS}$")]
+# Alertmanager reads these files, perhaps on another machine: a relative path would be relative to its own config.
+_ThereFile = Annotated[str, Field(pattern="^/")]
+
+
+class Delivery(_Table):
+    """`[delivery]`: when Alertmanager speaks, and how it tells the collector."""
+
+    collector_url: HttpUrl | None = None
+    """Where Alertmanager reaches the collector; default: portal_url."""
+    collector_token_file: _ThereFile | None = None
+    """The file with the collector's alerts token, on Alertmanager's machine."""
+    group_wait_seconds: float = Field(default=60, ge=0)
+    """How long a first alert waits for others of its group."""
+    group_interval_minutes: float = Field(default=60, gt=0)
+    """How often at most a group that changes is told again."""
+    warning_repeat_hours: float = Field(default=168, gt=0)
+    critical_repeat_hours: float = Field(default=24, gt=0)
+    collector_interval_seconds: float = Field(default=60, gt=0)
+    """How soon the collector hears that an alert has ended."""
+
+
+class Mail(_Table):
+    """`[mail]`: the mail server, and who reads at the Sở."""
+
+    smarthost: str = Field(pattern=r"^[^\s:]+:\d{1,5}$")
+    sender: Address = Field(alias="from")
+    to: tuple[Address, ...] = Field(min_length=1)
+    it: tuple[Address, ...] = ()
+    """Who looks after the collector; default: `to`."""
+    areas: Mapping[str, tuple[Address, ...]] = {}
+    """Area → who reads about its facilities instead of `to`."""
+    hello: str = Field(default="localhost", min_length=1)
+    auth_username: str = ""
+    auth_password_file: _ThereFile | None = None
+    require_tls: bool = True
+
+
+class Telegram(_Table):
+    """`[telegram]`: a chat of the Sở that reads what `[mail]` `to` and `it` read."""
+
+    bot_token_file: str = Field(min_length=1)
+    """Read by `build`: Alertmanager 0.25 knows no file for it, so alertmanager.yml holds the token itself."""
+    chat_id: int
+    api_url: HttpUrl = HttpUrl("https://api.telegram.org")
+
+
+class Webhook(_Table):
+    """`[[webhooks]]`: another program that hears alerts; with `watchdog`, a dead-man switch that hears only that."""
+
+    name: str = Field(pattern="^[a-z0-9-]+$")
+    url: HttpUrl
+    credentials_file: _ThereFile | None = None
+    """A bearer token, on Alertmanager's machine."""
+    severities: tuple[Literal["warning", "critical"], ...] = Field(default=("warning", "critical"), min_length=1)
+    watchdog: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +137,20 @@ class Settings:
     plans: tuple[Plan, ...]
     places: tuple[Place, ...]
     directory: Path
+    delivery: Delivery = field(default_factory=Delivery)
+    mail: Mail | None = None
+    telegram: Telegram | None = None
+    telegram_token: str = field(default="", repr=False)
+    webhooks: tuple[Webhook, ...] = ()
 
 
 class _File(_Table):
     dashboards: General
     alerts: Alerts = Alerts()
+    delivery: Delivery = Delivery()
+    mail: Mail | None = None
+    telegram: Telegram | None = None
+    webhooks: tuple[Webhook, ...] = ()
 
 
 def load(file: Path) -> Settings:
@@ -100,6 +173,11 @@ def load(file: Path) -> Settings:
         plans=plan.load([directory / one for one in general.plan_files], known),
         places=_places(directory / general.facilities_file) if general.facilities_file else (),
         directory=directory,
+        delivery=content.delivery,
+        mail=content.mail,
+        telegram=content.telegram,
+        telegram_token=_secret(directory / content.telegram.bot_token_file) if content.telegram else "",
+        webhooks=content.webhooks,
     )
 
 
@@ -114,3 +192,13 @@ def _places(file: Path) -> tuple[Place, ...]:
     if missing:
         raise ConfigError(f"{file}: thiếu cột {', '.join(missing)}")
     return tuple(Place(*(row[one].strip() for one in wanted)) for row in rows)
+
+
+def _secret(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text:
+        raise ConfigError(f"{file}: không đọc được tệp, hoặc tệp rỗng")
+    return text
