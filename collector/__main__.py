@@ -12,17 +12,20 @@ from importlib import resources
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
+from collector import manual, sources
 from collector import registry as lists
-from collector import sources
 from collector.access import ROLES, Access
-from collector.settings import Settings, load
+from collector.settings import Settings, load, yardstick
 from collector.store import Store, backup, registry
+from collector.store import manual as figures
 from collector.store.access import Person
 from collector.store.registry import Pause
 from contract import __version__, catalogue, plan
 from contract.days import local_day, now
-from contract.errors import ConfigError, NhipsoError
+from contract.errors import ConfigError, NhipsoError, PortalError
+from contract.problems import sentences
 
 Day = click.DateTime(["%Y-%m-%d"])
 
@@ -85,16 +88,21 @@ def _ready(context: click.Context) -> Iterator[tuple[Settings, Store]]:
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def init(directory: Path) -> None:
-    """Ghi một collector.toml có chú thích vào thư mục."""
-    target = directory / "collector.toml"
-    if target.exists():
-        raise ConfigError(f"{target}: đã có, không ghi đè")
-    directory.mkdir(parents=True, exist_ok=True)
-    packaged = resources.files("collector").joinpath("samples/collector.toml")
+    """Ghi collector.toml có chú thích, lịch làm việc và các kế hoạch mẫu vào thư mục."""
+    packaged = resources.files("collector").joinpath("samples")
     # in a checkout the samples stand in config/, where deployers look for them
-    sample = packaged if packaged.is_file() else Path(__file__).parent.parent / "config" / "collector.toml"
-    target.write_text(sample.read_text("utf-8"), "utf-8")
-    click.echo(f"Đã ghi {target}. Tiếp theo: nhipso-collector --config {target} migrate")
+    samples = packaged if packaged.is_dir() else Path(__file__).parent.parent / "config"
+    plans = sorted(f"plans/{one.name}" for one in samples.joinpath("plans").iterdir() if one.name.endswith(".toml"))
+    names = ["collector.toml", "calendar.toml", *plans]
+    problems = [f"{directory / name}: đã có, không ghi đè" for name in names if (directory / name).exists()]
+    if problems:
+        raise ConfigError(problems)
+    (directory / "plans").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / name).write_text(samples.joinpath(name).read_text("utf-8"), "utf-8")
+    target = directory / "collector.toml"
+    click.echo(f"Đã ghi {target}, lịch làm việc và {len(plans)} kế hoạch mẫu.")
+    click.echo(f"Tiếp theo: nhipso-collector --config {target} migrate")
 
 
 @main.command()
@@ -149,6 +157,70 @@ def plan_check(context: click.Context, files: tuple[Path, ...]) -> None:
             f"{len(one.targets) - followed} chỉ tiêu, {followed} chỉ số theo dõi, {len(one.manual)} chỉ tiêu nhập tay"
         )
         click.echo(f"{one.id}: {one.title}\n  {days}\n  {counts}")
+
+
+@main.group("manual")
+def manual_group() -> None:
+    """Chỉ tiêu nhập tay: số liệu do người nhập, kèm minh chứng."""
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """What the API answers with an error is wrong usage of a command."""
+    try:
+        yield
+    except PortalError as error:
+        raise ConfigError(str(error)) from None
+
+
+# a rank may fall: -2 is a figure, not an option
+@manual_group.command("set", context_settings={"ignore_unknown_options": True})
+@click.argument("plan", metavar="PLAN")
+@click.argument("code", metavar="CODE")
+@click.argument("value", metavar="VALUE")
+@click.option("--day", type=Day, required=True, help="Ngày của số liệu.")
+@click.option("--evidence", required=True, help="Minh chứng: văn bản, biên bản, nơi lưu.")
+@click.option("--person", required=True, help="Người nhập.")
+@click.pass_context
+def manual_set(context: click.Context, /, day: datetime, person: str, **values: str) -> None:
+    """Ghi số liệu của một chỉ tiêu nhập tay; số cũ vẫn được giữ.
+
+    VALUE là số phần trăm hoặc số lượng: 20 hoặc 20,5 (không quá hai chữ số thập phân, không có dấu ngăn hàng nghìn).
+    """
+    try:
+        new = manual.NewFigure.model_validate({**values, "day": day.date()})
+        name = TypeAdapter(manual.Words).validate_python(person)
+    except ValidationError as error:
+        raise ConfigError(sentences("manual set", error)) from None
+    with _ready(context) as (settings, store):
+        moment = now()
+        with _usage():
+            _, target = manual.find(yardstick(settings).plans, new, local_day(moment))
+        with store.write() as connection:
+            figures.add(connection, new.by(name, moment))
+    verdict = "đạt" if manual.is_met(target, new.value) else "chưa đạt"
+    click.echo(
+        f"Đã ghi {target.vi}: {manual.shown(target, new.value)} ngày {new.day:%d/%m/%Y}, "
+        f"{verdict} chỉ tiêu ({manual.asked(target)})."
+    )
+
+
+@manual_group.command("list")
+@click.argument("plan", required=False)
+@click.option("--history", is_flag=True, help="Kèm mọi số liệu đã nhập, mới nhập trước.")
+@click.pass_context
+def manual_list(context: click.Context, plan: str | None, history: bool) -> None:
+    """Các chỉ tiêu nhập tay của những kế hoạch có hiệu lực, hoặc của một kế hoạch."""
+    today = local_day(now())
+    with _ready(context) as (settings, store):
+        with _usage():
+            chosen = manual.select(yardstick(settings).plans, plan, today)
+        with store.read() as connection:
+            found = manual.states(chosen, figures.figures(connection, [one.id for one in chosen]), today)
+    if not found:
+        click.echo("Không có chỉ tiêu nhập tay nào.")
+    for one in found:
+        click.echo("\n".join(manual.lines(one, history)))
 
 
 @main.group()

@@ -3,6 +3,8 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from secrets import compare_digest
 from typing import Annotated, Any
 
@@ -12,9 +14,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import disable_created_metrics, generate_latest
 
-from collector import alerts, api, bodies, reading
+from collector import alerts, api, bodies, confirming, entering, reading, roads
 from collector.access import Access
-from collector.exposition import Exposition, Refresher
+from collector.exposition import Exposition
+from collector.loops import Loops
 from collector.parts import Meters, Parts, parts_of
 from collector.settings import Settings, yardstick
 from collector.store import Store
@@ -27,22 +30,26 @@ from contract.tally import Push
 def create_app(settings: Settings, store: Store) -> FastAPI:
     """The collector over an open store. Raises ConfigError for a broken catalogue, plan or calendar."""
     measured_by = yardstick(settings)
-    exposition = Exposition(store, measured_by, settings.metrics_tally_facilities, settings.metrics_windows)
+    exposition = Exposition(
+        store, measured_by, settings.metrics_tally_facilities, settings.metrics_windows, settings.confirmation
+    )
     parts = Parts(
         settings=settings,
         store=store,
         yardstick=measured_by,
         access=Access(store, settings.revocations),
         exposition=exposition,
-        refresher=Refresher(exposition, now),
         meters=Meters(),
     )
+    loops = Loops(store, parts.meters, now)
+    loops.add("exposition", timedelta(seconds=0.25), exposition.refresh)
+    loops.add_daily("roads", partial(roads.freeze, store, measured_by))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        parts.refresher.start()
+        loops.start()
         yield
-        parts.refresher.stop()
+        loops.stop()
         store.close()
 
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -51,6 +58,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.include_router(api.router)
     app.include_router(reading.router)
     app.include_router(alerts.router)
+    app.include_router(entering.router)
+    app.include_router(confirming.router)
     app.add_exception_handler(PortalError, _error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.middleware("http")(_measure)
@@ -72,7 +81,6 @@ def metrics(
     if token is not None and not compare_digest(api.bearer(authorization).encode(), token.encode()):
         raise UnauthorisedError("mã đọc /metrics không đúng")
     parts.meters.render.set(parts.exposition.render_seconds)
-    parts.meters.heartbeat.labels("exposition").set(parts.refresher.heartbeat)
     body = parts.exposition.body(shard) + generate_latest(parts.meters.registry)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 

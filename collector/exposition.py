@@ -5,17 +5,17 @@ them at local midnight; a scrape only joins what is ready.
 """
 
 import hashlib
-import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from collector import samples
+from collector import confirm, samples
 from collector.figures import FacilityData, load
 from collector.scopes import Scopes
-from collector.standings import HISTORY, Standing, below_since, next_silence, standings
-from collector.store import Connection, Store, access, lasting, registry, store_id_of
+from collector.standings import Standing, below_since, history, next_silence, standings
+from collector.store import Connection, Store, access, lasting, registry, signatures, store_id_of
+from collector.thresholds import Confirmation
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.days import local_day, midnight
@@ -27,20 +27,25 @@ _CHUNK = 50
 _MOST_BODIES = 64
 # Pooled figures are put together again at most so often, however many facilities change.
 _SCOPE_PERIOD = timedelta(seconds=5)
-log = logging.getLogger(__name__)
 
 
 class Exposition:
     """The pieces, brought up to date by `refresh`, joined by `body`."""
 
     def __init__(
-        self, store: Store, yardstick: Yardstick, tally_limit: int = 1000, windows: Sequence[str] = ("today", "30d")
+        self,
+        store: Store,
+        yardstick: Yardstick,
+        tally_limit: int = 1000,
+        windows: Sequence[str] = ("today", "30d"),
+        rules: Confirmation | None = None,
     ) -> None:
         """`tally_limit`: above this number of facilities, nhipso_tally is left out. `windows` hold 30d."""
         self._store = store
         self._yardstick = yardstick
         self._tally_limit = tally_limit
         self._windows = windows
+        self._rules = rules or Confirmation()
         self._refreshing = threading.Lock()
         self._lock = threading.Lock()
         """Held only while the pieces are exchanged or joined: a scrape never waits for the database."""
@@ -90,23 +95,37 @@ class Exposition:
     ) -> dict[str, dict[Family, str]]:
         """The pieces of these facilities, anew; what is remembered of their standings is brought up to date."""
         pieces = {}
-        first = local_day(moment) - HISTORY
+        first = history(self._windows, self._yardstick.thresholds, local_day(moment))
         for start in range(0, len(ids), _CHUNK):
             facilities = registry.facilities(connection, ids[start : start + _CHUNK])
-            before, after = {}, {}
-            for data in load(connection, self._yardstick.catalogue, facilities, first, local_day(moment)):
-                found = standings(data, self._yardstick, moment, self._windows)
+            some = load(connection, self._yardstick.catalogue, facilities, first, local_day(moment))
+            found = {data.facility.id: standings(data, self._yardstick, moment, self._windows) for data in some}
+            self._remember(some, found, moment)
+            signed = signatures.of(connection, list(found), confirm.closed(moment))
+            for data in some:
                 one = data.facility.id
-                before[one], after[one] = data.below, _below(data, found, moment)
-                pieces[one] = samples.text(samples.of_facility(data, self._yardstick, found, moment, with_tallies))
-                self._scopes.put(data.facility, found)
+                months = confirm.recent(data, self._yardstick, self._rules, signed.get(one, []), moment)
+                about = samples.of_facility(data, self._yardstick, found[one], months, moment, with_tallies)
+                pieces[one] = samples.text(about)
+                self._scopes.put(data.facility, found[one])
                 self._have_scopes_moved = True
                 silence = next_silence(data, self._yardstick, moment)
                 self._until[one] = silence or midnight(local_day(moment) + timedelta(days=1))
-            if before != after:
-                with self._store.write() as writing:
-                    lasting.save_below(writing, after, before)
         return pieces
+
+    def _remember(
+        self, some: Sequence[FacilityData], found: Mapping[str, Sequence[Standing]], moment: datetime
+    ) -> None:
+        """Since when they are below target: store what has changed, and take over what another collector stored."""
+        before = {data.facility.id: data.below for data in some}
+        after = {data.facility.id: _below(data, found[data.facility.id], moment) for data in some}
+        if before == after:
+            return
+        with self._store.write() as writing:
+            registry.lock(writing, after)
+            stored = lasting.save_below(writing, after, before)
+        for data in some:
+            data.below = stored.get(data.facility.id, {})
 
     def _of_province(self, connection: Connection, moment: datetime) -> dict[Family, str]:
         """What belongs to no facility: agents, plans, scopes."""
@@ -164,36 +183,3 @@ def _below(data: FacilityData, found: Sequence[Standing], moment: datetime) -> d
 
 def _bucket(facility: str, of: int) -> int:
     return int.from_bytes(hashlib.sha256(facility.encode()).digest()[:8], "big") % of
-
-
-class Refresher(threading.Thread):
-    """Keeps an exposition up to date in the background; `heartbeat` shows that it is alive."""
-
-    def __init__(self, exposition: Exposition, now: Callable[[], datetime], seconds: float = 0.25) -> None:
-        super().__init__(name="exposition", daemon=True)
-        self._exposition = exposition
-        self._now = now
-        self._seconds = seconds
-        self._stopped = threading.Event()
-        self.heartbeat = 0.0
-
-    def run(self) -> None:
-        """Refresh until `stop`."""
-        broken = False
-        while not self._stopped.is_set():
-            try:
-                self._exposition.refresh(self._now())
-                self.heartbeat = time.time()
-                broken = False
-            except AwayError:
-                pass  # the store has said so
-            except Exception:
-                if not broken:
-                    log.exception("chưa cập nhật được /metrics")
-                broken = True
-            self._stopped.wait(self._seconds)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
-        self.join(timeout=10)

@@ -1,6 +1,5 @@
 """What is stored of a facility, ready to be counted: the days of each measure, whose they are, what is missing."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,11 +77,15 @@ class FacilityData:
 
     def last_read(self, measure: str, today: date) -> datetime | None:
         """When an owner of this measure was last read with success; None: never, or nobody has said."""
-        found = []
+        owners: list[Claim] = []
         for claim in self.counted(measure):
-            if claim.covers(today):
-                failed = measure in json.loads(claim.source.failed)
-                found.append(claim.source.since if failed else claim.source.read_at)
+            # a rival that waits behind an owner counts nothing: that it is read says nothing
+            if claim.covers(today) and all(one.adds_to(claim, today) for one in owners):
+                owners.append(claim)
+        found = [
+            one.source.failing[measure] or one.source.since if measure in one.source.failing else one.source.read_at
+            for one in owners
+        ]
         return max((one for one in found if one is not None), default=None)
 
     def is_complete(self, measure: str, days: DayRange) -> bool:

@@ -193,16 +193,19 @@ def _in_our_time(push: Push, moment: datetime) -> list[SourceReport]:
     """The reports with their moments by our clock: the agent's may be hours ahead or years behind."""
     skew = push.agent.sent_at - moment
     if abs(skew) < _MAX_SKEW:
-        return push.sources
+        skew = timedelta(0)
     return [
-        one.model_copy(update={"read_at": _shifted(one.read_at, skew), "since": _shifted(one.since, skew)})
+        one.model_copy(
+            update={"read_at": _shifted(one.read_at, skew, moment), "since": _shifted(one.since, skew, moment)}
+        )
         for one in push.sources
     ]
 
 
-def _shifted(at: datetime | None, skew: timedelta) -> datetime | None:
+def _shifted(at: datetime | None, skew: timedelta, moment: datetime) -> datetime | None:
     try:
-        return at and at - skew
+        # nothing was read in the future: the agent's clock was set right, or wrong, in between
+        return at and min(at - skew, moment)
     except OverflowError:  # a moment beyond all calendars says nothing
         return None
 
@@ -225,7 +228,7 @@ def _take_roster(connection: Connection, books: _Books, reports: Sequence[Source
 def _told(connection: Connection, books: _Books, facility: str, report: SourceReport) -> Source | None:
     """The source as the report describes it; None when it is another agent's, or one too many."""
     source = books.sources.get((facility, report.name))
-    values = _described(report, facility, books.catalogue)
+    values = _described(report, facility, books.catalogue) | {"failed": as_text(_failing(report, source))}
     if source is None:
         if books.is_full(facility):
             return None
@@ -262,10 +265,20 @@ def _described(report: SourceReport, facility: str, catalogue: Catalogue) -> dic
         "newest_day": report.newest_day.get(facility),
         "since": report.since,
         "error": report.error,
-        "failed": as_text(report.failed),
         "unmapped": as_text(unmapped),
         "unmapped_cases": as_text(cases),
     }
+
+
+def _failing(report: SourceReport, before: Source | None) -> dict[str, str | None]:
+    """Measure that cannot be read → when it was last read, as far as is known.
+
+    The report's `since` is of the whole source, which may have failed for long in another measure.
+    """
+    known = {} if before is None else before.failing
+    last = report.since if before is None else before.read_at
+    found = {measure: known.get(measure, last) for measure in report.failed}
+    return {measure: None if at is None else at.isoformat() for measure, at in found.items()}
 
 
 def _change(connection: Connection, books: _Books, source: Source, values: Mapping[str, Any]) -> Source:

@@ -6,7 +6,7 @@ from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from collector.access import Access
-from collector.exposition import Exposition, Refresher
+from collector.exposition import Exposition
 from collector.settings import Settings
 from collector.store import Store
 from collector.yardstick import Yardstick
@@ -32,6 +32,9 @@ class Meters:
         self.heartbeat = Gauge(
             "nhipso_loop_heartbeat_timestamp_seconds", "Last turn of a loop.", ["loop"], registry=self.registry
         )
+        self.period = Gauge(
+            "nhipso_loop_period_seconds", "How often the loop should turn.", ["loop"], registry=self.registry
+        )
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,6 @@ class Parts:
     yardstick: Yardstick
     access: Access
     exposition: Exposition
-    refresher: Refresher
     meters: Meters
 
     @property

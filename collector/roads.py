@@ -23,7 +23,7 @@ _DAYS = 30
 def road(data: FacilityData, indicator: str, bound: Bound, day: date) -> Fraction | None:
     """Where the share should be on `day`; None without a beginning, or when the deadline is past."""
     first_day, deadline = bound.plan.period(bound.target, day)
-    begin = _beginning(data, indicator, bound, first_day)
+    begin = _beginning(data, indicator, bound, DayRange(first_day, deadline))
     if begin is None or not begin[0] <= day <= deadline or begin[0] >= deadline:
         return None
     since, share = begin
@@ -32,12 +32,13 @@ def road(data: FacilityData, indicator: str, bound: Bound, day: date) -> Fractio
     return share + (bound.ratio - share) * Fraction((day - since).days, (deadline - since).days)
 
 
-def _beginning(data: FacilityData, indicator: str, bound: Bound, first_day: date) -> tuple[date, Fraction] | None:
+def _beginning(data: FacilityData, indicator: str, bound: Bound, period: DayRange) -> tuple[date, Fraction] | None:
     for hand in bound.target.baselines:
-        if hand.facility == data.facility.id and hand.day >= first_day:
+        # where the plan runs once, what a facility had before it is a beginning too
+        if hand.facility == data.facility.id and (hand.day in period or bound.target.every is None):
             return hand.day, Fraction(hand.ratio)
     for one in data.baselines:
-        if (one.indicator, one.plan, one.first_day) == (indicator, bound.plan.id, first_day):
+        if (one.indicator, one.plan, one.first_day) == (indicator, bound.plan.id, period.first):
             return one.day, Fraction(one.numerator, one.denominator)
     return None
 
@@ -60,6 +61,7 @@ def freeze(store: Store, yardstick: Yardstick, moment: datetime) -> int:
             ]
         if found:
             with store.write() as connection:
+                registry.lock(connection, {one.facility for one in found})
                 lasting.add_baselines(connection, found)
                 registry.touch(connection, {one.facility for one in found})
         count += len(found)
@@ -76,7 +78,7 @@ def _lacking(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator[
         first_day, deadline = bound.plan.period(bound.target, yesterday)
         last = min(yesterday, deadline)
         too_early = (last - first_day).days + 1 < _DAYS
-        if not too_early and _beginning(data, code, bound, first_day) is None:
+        if not too_early and _beginning(data, code, bound, DayRange(first_day, deadline)) is None:
             yield code, bound, DayRange(first_day, last)
 
 

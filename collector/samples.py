@@ -8,7 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
+from collector import confirm
+from collector.confirm import Month
 from collector.figures import FacilityData
+from collector.findings import expected_days_behind, findings
 from collector.roads import road
 from collector.scopes import ScopeStanding
 from collector.standings import Standing, below_since, previous
@@ -41,12 +44,18 @@ def head(family: Family) -> str:
 
 
 def of_facility(
-    data: FacilityData, yardstick: Yardstick, found: Iterable[Standing], moment: datetime, with_tallies: bool
+    data: FacilityData,
+    yardstick: Yardstick,
+    found: Iterable[Standing],
+    months: Sequence[Month],
+    moment: datetime,
+    with_tallies: bool,
 ) -> Iterator[Sample]:
-    """Everything of one facility; `found`: its standings in the exported windows."""
+    """Everything of one facility; `found`: its standings in the exported windows; `months`: its last closed ones."""
     today = local_day(moment)
     yield from _of_registry(data.facility, data, today)
-    yield from _of_sources(data, today)
+    yield from _of_sources(data, yardstick, today)
+    yield from _of_checks(data, today)
     for one in found:
         if one.verdict is not Verdict.NOT_APPLICABLE:
             yield from _of_window(one)
@@ -54,6 +63,14 @@ def of_facility(
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
                 yield from _of_standing(one, data, yardstick, moment)
+    for month in months:
+        yield metrics.CONFIRMATION, (data.facility.id, month.period, month.state), 1
+        if month.due is not None:
+            yield metrics.CONFIRMATION_DUE, (data.facility.id, month.period), month.due.timestamp()
+    for finding in findings(data, yardstick.catalogue, yardstick.calendar, yardstick.limits, moment):
+        yield metrics.FINDING, (finding.facility, finding.indicator, finding.code), 1
+    for indicator, _ in confirm.changed(months):
+        yield metrics.FINDING, (data.facility.id, indicator, "changed_after_confirmation"), 1
     if with_tallies:
         yield from _of_today(data, yardstick.catalogue, today)
 
@@ -63,7 +80,7 @@ def of_scopes(found: Iterable[ScopeStanding]) -> Iterator[Sample]:
     for one in found:
         place = (one.scope.kind, one.scope.name, one.indicator)
         where = (*place, one.window, one.unit)
-        if one.present or one.unit == "facilities":
+        if one.present or one.denominator or one.unit == "facilities":
             yield metrics.SCOPE_NUMERATOR, where, one.numerator
             yield metrics.SCOPE_DENOMINATOR, where, one.denominator
         if one.share is not None:
@@ -156,7 +173,7 @@ def _of_today(data: FacilityData, catalogue: Catalogue, today: date) -> Iterator
                 yield metrics.TALLY, (data.facility.id, code, category), counts[category]
 
 
-def _of_sources(data: FacilityData, today: date) -> Iterator[Sample]:
+def _of_sources(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator[Sample]:
     for source in data.sources:
         if source.last_day is not None and source.last_day < today:
             continue  # retired: nothing more is expected of it
@@ -167,9 +184,16 @@ def _of_sources(data: FacilityData, today: date) -> Iterator[Sample]:
             yield metrics.SOURCE_READ, place, source.read_at.timestamp()
         if source.newest_day is not None:
             yield metrics.SOURCE_NEWEST, place, _timestamp(source.newest_day)
+        behind = expected_days_behind(data, source, yardstick.catalogue, yardstick.calendar, today)
+        if behind is not None:
+            yield metrics.SOURCE_BEHIND, place, behind
         cases: Mapping[str, int] = json.loads(source.unmapped_cases)
         for measure, count in cases.items():
             yield metrics.SOURCE_UNMAPPED, (source.facility, source.name, measure), count
+
+
+def _of_checks(data: FacilityData, today: date) -> Iterator[Sample]:
+    """Check sources against the owners of what they check."""
     days = DayRange.ending(today - timedelta(days=1), _WINDOW)
     for measure, claims in data.claims.items():
         owned_days = data.by_day(measure)

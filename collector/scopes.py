@@ -82,7 +82,7 @@ class Scopes:
     def put(self, facility: Facility, found: Iterable[Standing]) -> None:
         """These are the standings of the facility now."""
         self.drop(facility.id)
-        standings = [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]
+        standings = [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE and _is_open(facility, one)]
         self._added[facility.id] = facility, standings
         self._count(facility, standings, 1)
 
@@ -99,7 +99,8 @@ class Scopes:
                 keys[key.scope, key.indicator, key.window].append(key)
         for (scope, indicator, window), found in sorted(keys.items()):
             all_verdicts = sum((self._pools[key].verdicts for key in found), Counter[Verdict]())
-            key = min(found, key=lambda one: (one.rank is None, one.rank or ()))
+            # what most facilities are held against: one hospital's own plan is not the province's
+            key = min(found, key=lambda one: (one.rank is None, -self._pools[one].verdicts.total(), one.rank or ()))
             bound = None if key.rank is None else self._bounds[key.rank]
             pool = self._pools[key]
             yield self._in_cases(scope, indicator, window, pool, bound, all_verdicts)
@@ -131,7 +132,7 @@ class Scopes:
             expected=pool.expected,
             present=pool.present,
         )
-        verdict = judge(figures, held, least, self._yardstick.thresholds, has_data=pool.present > 0)
+        verdict = judge(figures, held, least, self._yardstick.thresholds, has_data=pool.present + pool.denominator > 0)
         return _standing(scope, indicator, window, "cases", figures, held, verdict, verdicts)
 
     def _in_facilities(
@@ -144,6 +145,13 @@ class Scopes:
         if held is not None and all_told:
             verdict = held_against(held, met, all_told, self._yardstick.thresholds)
         return _standing(scope, indicator, window, "facilities", figures, held, verdict, verdicts)
+
+
+def _is_open(facility: Facility, one: Standing) -> bool:
+    """Whether the facility was there in the window: one that has closed is not for ever one without data."""
+    return (facility.active_from is None or facility.active_from <= one.days.last) and (
+        facility.active_to is None or one.days.first <= facility.active_to
+    )
 
 
 def _standing(

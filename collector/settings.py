@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from collector.thresholds import Confirmation, Limits, Thresholds
 from collector.windows import Window
-from collector.yardstick import Thresholds, Yardstick
+from collector.yardstick import Yardstick
 from contract import calendar, catalogue, plan
 from contract.errors import ConfigError
 from contract.problems import sentences
@@ -38,6 +39,8 @@ class File(BaseModel):
 
     collector: Table
     standings: Thresholds = Thresholds()
+    findings: Limits = Limits()
+    confirmation: Confirmation = Confirmation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Settings:
     calendar_file: Path | None = None
     metrics_windows: tuple[Window, ...] = ("today", "30d")
     standings: Thresholds = field(default_factory=Thresholds)
+    findings: Limits = field(default_factory=Limits)
+    confirmation: Confirmation = field(default_factory=Confirmation)
     alerts_token: str | None = None
     """None: on loopback whoever calls may tell alerts, elsewhere nobody."""
 
@@ -112,6 +117,8 @@ def load(file: Path) -> Settings:
         calendar_file=directory / table.calendar_file if table.calendar_file else None,
         metrics_windows=table.metrics_windows,
         standings=whole.standings,
+        findings=whole.findings,
+        confirmation=whole.confirmation,
         alerts_token=alerts_token,
     )
 
@@ -120,7 +127,11 @@ def yardstick(settings: Settings) -> Yardstick:
     """What figures are held against, read from the files that the settings name. Raises ConfigError."""
     known = catalogue.load(settings.catalogue_file)
     return Yardstick(
-        known, plan.load(settings.plan_files, known), calendar.load(settings.calendar_file), settings.standings
+        known,
+        plan.load(settings.plan_files, known),
+        calendar.load(settings.calendar_file),
+        settings.standings,
+        settings.findings,
     )
 
 

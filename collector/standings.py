@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from math import ceil
+from typing import NamedTuple
 
 from collector import windows
 from collector.figures import FacilityData
-from collector.yardstick import Bound, Thresholds, Yardstick, applies
+from collector.thresholds import Thresholds
+from collector.yardstick import Bound, Yardstick, applies
 from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator
 from contract.days import DayRange, local_day
 from contract.verdict import Verdict
@@ -20,6 +23,15 @@ _CADENCE_DAYS = {"monthly": 31, "quarterly": 92, "yearly": 366}
 _NOT_BELOW = (Verdict.MET, Verdict.NEAR, Verdict.NO_TARGET, Verdict.NOT_APPLICABLE)
 HISTORY = timedelta(days=92)
 """What a standing in the 30 days, the 30 before, and up to a month of silence look back on."""
+
+
+def history(names: Iterable[str], thresholds: Thresholds, today: date) -> date:
+    """The first day that standings in the windows `names`, and the 30 days before the 30, may look back on.
+
+    While silent, a window is the one of the day on which the silence began.
+    """
+    silent = today - timedelta(days=ceil(thresholds.forgotten_days) + 1)
+    return min([today - HISTORY, silent - timedelta(days=60), *(windows.window(name, silent).first for name in names)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +94,23 @@ def standing_over(
     measure = yardstick.catalogue.measures[indicator.measure]
     cadence = data.cadence(indicator.measure, measure.cadence)
     read = data.last_read(indicator.measure, local_day(moment))
-    silent = read is not None and moment >= _silent_at(read, cadence, yardstick)
+    silent = _silence(read, cadence, yardstick) if read is not None else None
+    if silent is not None and moment < silent.begin:
+        silent = None
     counted, expected, present = _days(data, yardstick, indicator.measure, cadence, days, moment)
-    if silent and read is not None and name in windows.WINDOWS[1:]:
-        # what was shown when the silence began; the days without data since then show in the completeness
-        before = windows.window(name, local_day(read))
-        counted, *_ = _days(data, yardstick, indicator.measure, cadence, before, read)
-    figures = figures_of(data, yardstick.catalogue, indicator, counted, expected, present)
-    as_of = max((day for day in data.by_day(indicator.measure) if day in counted), default=None)
+    shown, wanted, there = counted, expected, present
+    is_gone = silent is not None and moment >= silent.end
+    if silent is not None and not is_gone and name in windows.WINDOWS[1:]:
+        # what was shown when the silence began; the days without data since then show in the completeness only
+        before = windows.window(name, local_day(silent.begin))
+        shown, wanted, there = _days(data, yardstick, indicator.measure, cadence, before, silent.begin)
+    figures = figures_of(data, yardstick.catalogue, indicator, shown, wanted, there)
+    as_of = max((day for day in data.by_day(indicator.measure) if day in shown), default=None)
     bound = yardstick.bound(code, data.facility, days.last)
-    gone = silent and read is not None and moment > read + timedelta(days=yardstick.thresholds.forgotten_days)
     verdict = Verdict.NOT_APPLICABLE
     if applies(indicator, code, data.facility):
-        has_data = as_of is not None and not gone
-        verdict = judge(figures, bound, measure.min_base, yardstick.thresholds, has_data, silent)
+        has_data = as_of is not None and not is_gone
+        verdict = judge(figures, bound, measure.min_base, yardstick.thresholds, has_data)
     return Standing(
         numerator=figures.numerator,
         denominator=figures.denominator,
@@ -105,21 +120,23 @@ def standing_over(
         facility=data.facility.id,
         indicator=code,
         window=name,
-        days=counted,
+        days=shown,
         as_of=as_of,
-        silent_since=read if silent else None,
+        silent_since=None if silent is None else read,
         bound=bound,
         verdict=verdict,
         missing=None if bound is None else bound.missing(figures.numerator, figures.denominator),
     )
 
 
-def judge(
-    figures: Figures, bound: Bound | None, min_base: int, thresholds: Thresholds, has_data: bool, silent: bool = False
-) -> Verdict:
-    """The first line of the table that holds, for one facility or for many pooled."""
+def judge(figures: Figures, bound: Bound | None, min_base: int, thresholds: Thresholds, has_data: bool) -> Verdict:
+    """The first line of the table that holds, for one facility or for many pooled.
+
+    Of a silent facility, `figures` have the completeness with which the silence began: what is missing since then
+    changes no verdict.
+    """
     complete = figures.completeness
-    if not has_data or (not silent and complete is not None and complete < Fraction(thresholds.complete_percent, 100)):
+    if not has_data or (complete is not None and complete < Fraction(thresholds.complete_percent, 100)):
         return Verdict.NO_DATA
     if figures.known < Fraction(thresholds.known_percent, 100):
         return Verdict.UNKNOWN
@@ -152,9 +169,11 @@ def standings(
 
 
 def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures:
-    """The figures of as many days before the window of `now`."""
+    """The figures of as many days before the window of `now`; of the period before where that is a period."""
     indicator = yardstick.catalogue.indicators[now.indicator]
-    before = DayRange.ending(now.days.first - timedelta(days=1), len(now.days))
+    cadence = data.cadence(indicator.measure, yardstick.catalogue.measures[indicator.measure].cadence)
+    last = now.days.first - timedelta(days=1)
+    before = windows.period(cadence, last) if windows.is_long(cadence) else DayRange.ending(last, len(now.days))
     return figures_of(data, yardstick.catalogue, indicator, before)
 
 
@@ -172,13 +191,13 @@ def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime
 
 
 def next_silence(data: FacilityData, yardstick: Yardstick, moment: datetime) -> datetime | None:
-    """When the next measure of the facility falls silent, if no further read arrives."""
-    found = []
+    """When the next measure of the facility falls silent, or into oblivion, if no further read arrives."""
+    found: list[datetime] = []
     for code in data.claims:
         measure = yardstick.catalogue.measures.get(code)
         read = data.last_read(code, local_day(moment))
         if measure is not None and read is not None:
-            found.append(_silent_at(read, data.cadence(code, measure.cadence), yardstick))
+            found += _silence(read, data.cadence(code, measure.cadence), yardstick)
     return min((one for one in found if one > moment), default=None)
 
 
@@ -202,14 +221,22 @@ def figures_of(
     )
 
 
-def _silent_at(read: datetime, cadence: Cadence, yardstick: Yardstick) -> datetime:
-    """From when on a measure is silent that was last read at `read`."""
+class _Silence(NamedTuple):
+    """From `begin` on a measure is silent; from `end` on there is no data any more."""
+
+    begin: datetime
+    end: datetime
+
+
+def _silence(read: datetime, cadence: Cadence, yardstick: Yardstick) -> _Silence:
+    """The silence of a measure that was last read at `read`."""
     if cadence in _CADENCE_DAYS:
-        return read + timedelta(days=_CADENCE_DAYS[cadence])
-    silent = read + timedelta(hours=yardstick.thresholds.silent_hours)
-    while cadence == "working" and not yardstick.calendar.is_working(local_day(silent)):
-        silent += timedelta(days=1)
-    return silent
+        begin = read + timedelta(days=_CADENCE_DAYS[cadence])
+    else:
+        begin = read + timedelta(hours=yardstick.thresholds.silent_hours)
+        while cadence == "working" and not yardstick.calendar.is_working(local_day(begin)):
+            begin += timedelta(days=1)
+    return _Silence(begin, begin + timedelta(days=yardstick.thresholds.forgotten_days))
 
 
 def _days(

@@ -2,8 +2,9 @@
 
 import re
 import subprocess
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,9 +16,10 @@ from collector.store import backup, registry
 from collector.store.registry import Pause
 from conftest import program
 from contract import metrics
-from contract.days import midnight
+from contract.days import DayRange, midnight
 from contract.errors import AwayError, BadRequestError
-from tests.office import NOON, TODAY, YESTERDAY, Office, a_source, a_tally, samples
+from contract.verdict import Verdict
+from tests.office import NOON, TODAY, YESTERDAY, Office, a_plan, a_source, a_tally, samples
 
 CASHLESS = '{facility="12001",indicator="cashless"'
 
@@ -253,3 +255,230 @@ def test_a_restored_copy_is_shown_though_its_numbers_of_changes_are_old(office: 
 def test_before_the_first_refresh_there_is_no_body_rather_than_an_empty_province(office: Office) -> None:
     with pytest.raises(AwayError):
         Exposition(office.store, office.yardstick).body()
+
+
+SILENT = NOON + timedelta(days=1)
+PROVINCE = '{scope="province",name="all",indicator="cashless"'
+
+
+def tell(office: Office, agent: Speaker, facility: str = "12001", **counts: int) -> None:
+    """The same counts on each of the last 60 days and today; the source was read at NOON."""
+    sent = [a_tally(day, 1, counts, facility=facility) for day in DayRange.ending(TODAY, 61)]
+    office.push(agent, sent, [a_source(facilities=[facility], read_at=NOON.isoformat())])
+
+
+def started(office: Office, at: datetime = NOON, **other: Any) -> Exposition:
+    exposition = Exposition(office.store, office.yardstick, **other)
+    exposition.refresh(at)
+    return exposition
+
+
+def shown(exposition: Exposition) -> dict[str, float]:
+    return samples(exposition.body().decode())
+
+
+def test_every_figure_of_an_indicator_with_a_target_is_there(office: Office, his: Speaker) -> None:
+    office.set_plans(a_plan({}), a_plan({"ratio": "0.5"}, id="khac"))
+    tell(office, his, cash=4, qr=6, unknown=1)
+    found = samples(office.metrics())
+    whole = {
+        f"nhipso_{name}{CASHLESS}}}": value
+        for name, value in (
+            ("indicator_known_ratio", 10 / 11),
+            ("indicator_completeness_ratio", 1),
+            ("indicator_verdict", 5),
+            ("indicator_below_since_timestamp_seconds", NOON.timestamp()),
+            ("indicator_missing", 90),
+            ("indicator_as_of_timestamp_seconds", midnight(YESTERDAY).timestamp()),
+            ("indicator_previous_ratio", 0.6),
+            ("indicator_previous_denominator", 300),
+        )
+    }
+    assert {name: found[name] for name in whole} == whole
+    # the target is that of the binding plan only; every plan in force has its deadline: the end of its day
+    assert {name: value for name, value in found.items() if name.startswith("nhipso_target_ratio")} == {
+        f'nhipso_target_ratio{CASHLESS},plan="ke-hoach-2026"}}': 0.9
+    }
+    end = midnight(date(2027, 1, 1)).timestamp()
+    deadlines = {name: value for name, value in found.items() if name.startswith("nhipso_target_deadline")}
+    names = [
+        f'nhipso_target_deadline_timestamp_seconds{{indicator="cashless",plan="{plan}"}}'
+        for plan in ("ke-hoach-2026", "khac")
+    ]
+    assert deadlines == dict.fromkeys(names, end)
+
+
+def test_since_when_it_is_below_is_there_for_every_indicator_that_applies_and_0_when_it_is_not(office: Office) -> None:
+    office.register("12001", indicators="cashless emr")
+    found = samples(office.metrics())
+    since = {name: value for name, value in found.items() if name.startswith("nhipso_indicator_below_since")}
+    prefix = 'nhipso_indicator_below_since_timestamp_seconds{facility="12001",indicator='
+    assert since == {f'{prefix}"{one}"}}': 0 for one in ("emr", "cashless")}
+
+
+def test_a_level_that_is_excluded_has_no_series_at_all(office: Office) -> None:
+    office.register("1", level="department")
+    found = samples(office.metrics())
+    assert not [name for name in found if 'facility="1",indicator="cashless"' in name]
+    assert found['nhipso_indicator_verdict{facility="1",indicator="procedure_online"}'] == Verdict.NO_DATA
+
+
+@pytest.mark.parametrize("counts", [{}, {"unknown": 9}])
+def test_there_is_no_ratio_without_a_base(office: Office, his: Speaker, counts: dict[str, Any]) -> None:
+    office.set_plans(a_plan({}))
+    tell(office, his, **counts)
+    found = samples(office.metrics())
+    assert not [
+        name
+        for name in found
+        if name.startswith(("nhipso_indicator_ratio", "nhipso_indicator_previous", "nhipso_scope_ratio"))
+        and 'unit="facilities"' not in name
+    ]
+    assert found[f'nhipso_indicator_denominator{CASHLESS},window="30d"}}'] == 0
+    assert found[f'nhipso_scope_denominator{PROVINCE},window="30d",unit="cases"}}'] == 0
+
+
+def test_where_nobody_has_told_anything_there_is_a_target_but_nothing_is_missing(office: Office) -> None:
+    office.set_plans(a_plan({}))
+    office.register("12001")
+    found = samples(office.metrics())
+    assert found[f'nhipso_target_ratio{CASHLESS},plan="ke-hoach-2026"}}'] == 0.9
+    absent = ("missing", "as_of_timestamp_seconds", "known_ratio", "previous_ratio")
+    assert not [one for one in absent if f"nhipso_indicator_{one}{CASHLESS}}}" in found]
+    assert f'nhipso_scope_numerator{PROVINCE},window="30d",unit="cases"}}' not in found
+
+
+def test_a_target_is_shown_while_its_plan_is_in_force_and_no_longer(office: Office, his: Speaker) -> None:
+    office.set_plans(a_plan({}))
+    targets = [
+        [name for name in samples(office.metrics(midnight(day))) if name.startswith("nhipso_target_")]
+        for day in (date(2026, 1, 1), date(2026, 1, 2), date(2027, 2, 1), date(2027, 2, 2))
+    ]
+    assert [len(one) for one in targets] == [0, 2, 2, 0]
+
+
+def test_scopes_say_their_share_their_target_and_how_many_facilities_have_which_verdict(office: Office) -> None:
+    uses = {"unit": "facilities", "ratio": "0.75", "uses_at": "0.5", "uses_at_reason": "…"}
+    office.set_plans(a_plan(uses))
+    for one, cash in (("1", 1), ("2", 9), ("3", 1)):
+        office.register(one, area="Xã Sìn Hồ")
+        tell(office, office.speaker(one), one, cash=cash, qr=9)
+    office.register("4", level="clinic")
+    found = samples(office.metrics())
+    in_facilities = f'{PROVINCE},window="30d",unit="facilities"}}'
+    assert [found[f"nhipso_scope_{one}{in_facilities}"] for one in ("numerator", "denominator", "ratio")] == [
+        3,
+        4,
+        0.75,
+    ]
+    assert found[f"nhipso_scope_target_ratio{in_facilities}"] == 0.75
+    assert found[f'nhipso_scope_verdict{PROVINCE},unit="facilities"}}'] == Verdict.MET
+    assert found[f'nhipso_scope_ratio{PROVINCE},window="30d",unit="cases"}}'] == 27 / 38
+    assert f'nhipso_scope_target_ratio{PROVINCE},window="30d",unit="cases"}}' not in found
+    verdicts = {one: found[f'nhipso_scope_facilities{PROVINCE},verdict="{one.code}"}}'] for one in list(Verdict)[1:]}
+    assert {one: n for one, n in verdicts.items() if n} == {Verdict.MET: 3, Verdict.NO_DATA: 1}
+    area = '{scope="area",name="Xã Sìn Hồ",indicator="cashless"'
+    assert found[f'nhipso_scope_denominator{area},window="30d",unit="facilities"}}'] == 3
+    assert (
+        found['nhipso_scope_verdict{scope="level",name="clinic",indicator="cashless",unit="facilities"}']
+        == Verdict.NEAR
+    )
+    # held against `uses_at`
+    assert found['nhipso_target_ratio{facility="1",indicator="cashless",plan="ke-hoach-2026"}'] == 0.5
+
+
+def test_nothing_arrives_and_yet_silence_and_oblivion_are_shown_at_their_moment(office: Office, his: Speaker) -> None:
+    office.set_plans(a_plan({}))
+    tell(office, his, cash=4, qr=6)
+    exposition = started(office)
+    as_of = f"nhipso_indicator_as_of_timestamp_seconds{CASHLESS}}}"
+    second = timedelta(seconds=1)
+    assert exposition.refresh(SILENT - second) == 1  # midnight has passed
+    assert (exposition.refresh(SILENT - second), exposition.refresh(SILENT)) == (0, 1)
+    # the days go on, the figures do not
+    exposition.refresh(SILENT + timedelta(days=20))
+    assert shown(exposition)[as_of] == midnight(TODAY).timestamp()
+    assert shown(exposition)[f"nhipso_indicator_completeness_ratio{CASHLESS}}}"] == 10 / 30
+    gone = SILENT + timedelta(days=30)
+    exposition.refresh(gone - second)
+    assert shown(exposition)[f"nhipso_indicator_verdict{CASHLESS}}}"] == Verdict.BELOW
+    assert (exposition.refresh(gone - second), exposition.refresh(gone)) == (0, 1)
+    assert shown(exposition)[f"nhipso_indicator_verdict{CASHLESS}}}"] == Verdict.NO_DATA
+
+
+def test_scopes_follow_a_change_within_five_seconds_though_nothing_else_moves(office: Office, his: Speaker) -> None:
+    exposition = started(office)
+    denominator = f'nhipso_scope_denominator{PROVINCE},window="30d",unit="cases"}}'
+    tell(office, his, cash=4, qr=6)
+    exposition.refresh(NOON + timedelta(seconds=1))
+    assert shown(exposition)[f'nhipso_indicator_denominator{CASHLESS},window="30d"}}'] == 300
+    exposition.refresh(NOON + timedelta(seconds=5))
+    assert shown(exposition)[denominator] == 300
+    # and then there is nothing more to do
+    before = exposition.body()
+    exposition.refresh(NOON + timedelta(seconds=20))
+    assert exposition.body() is before
+
+
+def test_a_facility_that_moves_to_another_area_is_no_longer_in_its_old_one(office: Office, his: Speaker) -> None:
+    office.register("12001", area="Bắc")
+    tell(office, his, cash=4, qr=6)
+    exposition = started(office)
+    office.register("12001", area="Nam")
+    exposition.refresh(NOON + timedelta(minutes=1))
+    areas = {name for name in shown(exposition) if 'scope="area"' in name}
+    assert areas
+    assert not [name for name in areas if 'name="Bắc"' in name]
+
+
+def test_windows_that_reach_further_back_than_the_30_days_are_whole(office: Office, his: Speaker) -> None:
+    sent = [a_tally(day, 1, {"qr": 1}) for day in DayRange(date(2026, 1, 1), TODAY)]
+    office.push(his, sent, [a_source(read_at=NOON.isoformat())])
+    year = f'nhipso_indicator_denominator{CASHLESS},window="year"}}'
+    windows = ("today", "30d", "year")
+    assert shown(started(office, windows=windows))[year] == len(DayRange(date(2026, 1, 1), YESTERDAY))
+    # while silent too, in the year that follows
+    late = [a_tally(day, 1, {"qr": 1}) for day in DayRange(TODAY, date(2026, 12, 20))]
+    read = datetime.combine(date(2026, 12, 20), NOON.timetz())
+    office.push(his, late, [a_source(read_at=read.isoformat())], at=read, sent_at=read.isoformat())
+    assert shown(started(office, read + timedelta(days=25), windows=windows))[year] == 354
+
+
+def test_what_is_counted_by_the_quarter_is_held_against_the_quarter_before(office: Office) -> None:
+    office.register("1", level="department")
+    agent = office.speaker("1")
+    quarters = {"2026-03-31": 1, "2026-06-30": 2, "2026-09-30": 4}
+    sent = [
+        a_tally(day, facility="1", measure="inspections", counts={"digital": n, "on_site": n})
+        for day, n in quarters.items()
+    ]
+    office.push(agent, sent, [a_source(facilities=["1"], measures=["inspections"])])
+    found = samples(office.metrics())
+    place = '{facility="1",indicator="inspection_digital"'
+    assert found[f'nhipso_indicator_denominator{place},window="30d"}}'] == 8
+    assert found[f"nhipso_indicator_previous_denominator{place}}}"] == 4
+
+
+def test_promtool_has_nothing_to_say_of_a_body_with_everything_in_it(office: Office) -> None:
+    uses = {"indicator": "emr", "unit": "facilities", "uses_at": "0.5", "uses_at_reason": "…"}
+    by_hand = [{"facility": one, "day": "2026-03-01", "ratio": "0.1", "reason": "…"} for one in "123"]
+    office.set_plans(a_plan({"baselines": by_hand}, uses))
+    for number, one in enumerate("123"):
+        office.register(one, area='Xã "Sìn Hồ"')
+        agent = office.speaker(one)
+        tell(office, agent, one, cash=4, qr=6 + number)
+        check = a_source("b", facilities=[one], role="check")
+        owner = a_source(facilities=[one], newest_day={one: str(TODAY)}, unmapped_cases={one: {"payments": 1}})
+        office.push(agent, [a_tally(facility=one, source="b")], [owner, check])
+    text = office.metrics(NOON + timedelta(days=8))
+    told_elsewhere = {
+        *(metrics.FINDING, metrics.CONFIRMATION, metrics.CONFIRMATION_DUE, metrics.SOURCE_BEHIND),
+        *(metrics.AGENT_FACILITY, metrics.TALLY),
+    }
+    families = {*metrics.OF_FACILITY, *metrics.OF_SCOPE, *metrics.OF_AGENT} - told_elsewhere
+    assert [one.name for one in families if f"\n{one.name}{{" not in text] == []
+    checked = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, timeout=60
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    assert len(text.splitlines()) == len(set(text.splitlines()))

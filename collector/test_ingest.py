@@ -4,7 +4,7 @@ import itertools
 import json
 import random
 import threading
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -375,3 +375,67 @@ def test_a_day_of_many_stations_takes_no_statement_for_each_tally(office: Office
             a_tally(TODAY, revision, {"unknown": revision}, facility=one, measure=m) for one in ids for m in measures
         ]
         assert statements(office, agent, batch, [source]) < 60
+
+
+def read_and_since(office: Office, read: str | None, since: str | None, sent: str) -> tuple[Any, Any]:
+    """What is stored of a source that says these moments, sent when the agent's clock said `sent`."""
+    office.push(office.speaker("12001"), [], [a_source(read_at=read, since=since, ok=since is None)], sent_at=sent)
+    return office.source().read_at, office.source().since
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [NOON + timedelta(seconds=30), NOON + 9 * HOUR, NOON - 9 * HOUR, NOON.replace(year=2003), NOON.replace(year=2090)],
+    ids=["seconds ahead", "hours ahead", "hours behind", "years behind", "years ahead"],
+)
+def test_moments_of_a_source_are_told_by_our_clock(office: Office, clock: datetime) -> None:
+    read, since = (clock - 2 * HOUR).isoformat(), (clock - HOUR).isoformat()
+    found = read_and_since(office, read, since, clock.isoformat())
+    # clocks never agree to the second, and a push takes a while
+    assert [
+        abs(one - then) < timedelta(minutes=1) for one, then in zip(found, (NOON - 2 * HOUR, NOON - HOUR), strict=True)
+    ] == [
+        True,
+        True,
+    ]
+
+
+def test_a_clock_that_is_right_to_the_minute_is_believed(office: Office) -> None:
+    read = (NOON - HOUR).isoformat()
+    assert read_and_since(office, read, None, (NOON + timedelta(seconds=59)).isoformat()) == (NOON - HOUR, None)
+
+
+@pytest.mark.parametrize("sent", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"])
+@pytest.mark.parametrize(
+    "read", ["1970-01-02T00:00:00+00:00", "2026-11-20T11:59:00+07:00", "8999-12-31T00:00:00+00:00"]
+)
+def test_absurd_clocks_harm_nothing_and_put_no_read_into_the_future(office: Office, sent: str, read: str) -> None:
+    found, since = read_and_since(office, read, read, sent)
+    assert found is None or found <= NOON
+    assert since is None or since <= NOON
+    assert office.metrics()
+
+
+def test_a_time_zone_is_no_wrong_clock(office: Office) -> None:
+    sent = NOON.astimezone(UTC).isoformat()
+    assert read_and_since(office, "2026-11-20T03:00:00+00:00", None, sent) == (NOON - 2 * HOUR, None)
+
+
+def failing(office: Office, his: Speaker, at: datetime, failed: list[str], since: datetime | None) -> dict[str, Any]:
+    both = ["payments", "records"]
+    said: dict[str, Any] = {"ok": not failed, "failed": failed, "since": since and since.isoformat(), "measures": both}
+    office.push(his, [], [a_source(read_at=at.isoformat(), **said)], at=at, sent_at=at.isoformat())
+    return office.source().failing
+
+
+def test_of_each_measure_that_fails_it_is_kept_when_it_was_last_read(office: Office, his: Speaker) -> None:
+    moments = [NOON + n * HOUR for n in range(5)]
+    assert failing(office, his, moments[0], ["records"], moments[0] - HOUR) == {"records": moments[0] - HOUR}
+    both = {"records": moments[0] - HOUR, "payments": moments[0]}
+    assert failing(office, his, moments[1], ["payments", "records"], moments[0] - HOUR) == both
+    assert failing(office, his, moments[2], ["payments", "records"], moments[0] - HOUR) == both
+    assert failing(office, his, moments[3], ["payments"], moments[0] - HOUR) == {"payments": moments[0]}
+    assert failing(office, his, moments[4], [], None) == {}

@@ -6,28 +6,11 @@ from datetime import date
 from fractions import Fraction
 from functools import cache
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from collector.store.registry import Facility
+from collector.thresholds import Limits, Thresholds
 from contract.calendar import Calendar
 from contract.catalogue import Catalogue, Indicator
 from contract.plan import Operator, Plan, Target
-
-
-class Thresholds(BaseModel):
-    """`[standings]` of collector.toml: where a figure stops being one (architecture.md, "Verdict")."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    known_percent: int = Field(default=80, ge=0, le=100)
-    """Below this share of cases that the source could classify, the verdict is `unknown`."""
-    complete_percent: int = Field(default=50, ge=0, le=100)
-    """Below this share of expected days, the verdict is `no_data`."""
-    near_percent: int = Field(default=2, ge=0, le=100)
-    """Up to this share of the base may be missing for `near` (one case always may)."""
-    silent_hours: float = Field(default=24, gt=0)
-    forgotten_days: float = Field(default=30, gt=0)
-    """After so many days of silence there is no data any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +45,7 @@ class Yardstick:
     plans: tuple[Plan, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    limits: Limits = field(default_factory=Limits)
 
     def bound(self, indicator: str, facility: Facility, day: date) -> Bound | None:
         """The target that binds a facility in a window that ends on `day`: the first in force that has a figure."""
@@ -79,7 +63,7 @@ class Yardstick:
             and target.applies_to.includes(facility.id, facility.level, facility.ownership)
         ]
         for plan, target, rank in found:
-            later = any(other.first_day > plan.first_day and day <= other.last_day for other, *_ in found)
+            later = any(o.first_day > plan.first_day and o.last_day > plan.last_day for o, *_ in found)
             if day <= plan.last_day or not later:
                 operator, ratio = _threshold(target, facility.id)
                 yield Bound(plan, target, operator, ratio, plan.deadline(target, day), rank)

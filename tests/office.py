@@ -26,8 +26,9 @@ from collector.settings import Settings
 from collector.standings import Standing, standing
 from collector.store import Store, registry, tallies
 from collector.store.tallies import Row
-from collector.yardstick import Thresholds, Yardstick
-from contract import catalogue
+from collector.thresholds import Thresholds
+from collector.yardstick import Yardstick
+from contract import catalogue, plan
 from contract.catalogue import Catalogue
 from contract.days import LOCAL
 from contract.plan import Plan
@@ -56,6 +57,13 @@ def a_push(agent: str, tallies: list[Any], sources: list[Any] | None = None, **o
     """The body of a push."""
     who = {"id": agent, "version": "1.0.0", "sent_at": NOON.isoformat(), "waiting": 0, "parked": 0, **other}
     return {"agent": who, "sources": [a_source()] if sources is None else sources, "tallies": tallies}
+
+
+def a_plan(*targets: Mapping[str, Any], id: str = "ke-hoach-2026", **other: Any) -> Plan:
+    """A plan for 2026, as its file would be read; what a target does not say: 90 % of payments cashless."""
+    plain = {"issuer": "Sở Y tế", "title": "Kế hoạch", "short": id, "first_day": "2026-01-01", "last_day": "2026-12-31"}
+    filled = [{"indicator": "cashless", "ratio": "0.9", "section": "I", "words": "…", **one} for one in targets]
+    return plan.parse({**plain, "id": id, "targets": filled, **other}, id, CATALOGUE)
 
 
 @cache

@@ -36,8 +36,8 @@ def below_since(connection: sa.Connection, ids: Sequence[str]) -> dict[str, dict
 
 def save_below(
     connection: sa.Connection, now: Mapping[str, Mapping[str, datetime]], before: Mapping[str, Mapping[str, datetime]]
-) -> None:
-    """Bring what is remembered from `before` to `now`, both by facility and indicator."""
+) -> dict[str, dict[str, datetime]]:
+    """Bring what is remembered from `before` to `now`, both by facility and indicator; returns what is stored then."""
     gone = [(one, code) for one, of in before.items() for code in of if code not in now.get(one, {})]
     new = [(one, code, at) for one, of in now.items() for code, at in of.items() if code not in before.get(one, {})]
     for facility, code in gone:
@@ -49,6 +49,7 @@ def save_below(
     ]
     if rows:
         connection.execute(below.insert(), rows)
+    return below_since(connection, sorted(now))
 
 
 def baselines(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Baseline]]:

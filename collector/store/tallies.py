@@ -37,6 +37,13 @@ class Source:
     unmapped: str
     unmapped_cases: str
 
+    @property
+    def failing(self) -> dict[str, datetime | None]:
+        """Measure that cannot be read → when it was last read; None: not known."""
+        found = json.loads(self.failed)
+        pairs = found if isinstance(found, dict) else dict.fromkeys(found)  # stores of before knew the measures only
+        return {measure: at and datetime.fromisoformat(at) for measure, at in pairs.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -1,0 +1,67 @@
+"""How Vietnamese readers write figures and days, in documents and mails: `71,4 %`, `1.024`, `05/11/2026`.
+
+Numbers and their units are held together by no-break spaces.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+NBSP = "\N{NO-BREAK SPACE}"
+DASH = "–"
+# what neither XML nor a spreadsheet takes
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(text: str) -> str:
+    """Text of people as a document takes it: NFC, blanks folded (line ends too), no control characters."""
+    return " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", text)).split())
+
+
+def tenths(share: Fraction) -> int:
+    """A share (0 … 1) in tenths of a per cent, half up; what misses 100 % is never rounded up to it."""
+    rounded = (share * 1000 + Fraction(1, 2)).__floor__()
+    return min(rounded, 999) if share < 1 else rounded
+
+
+def percent(share: Fraction) -> str:
+    """A share (0 … 1) to one decimal: `71,4 %`."""
+    whole, rest = divmod(tenths(share), 10)
+    return f"{number(whole)},{rest}{NBSP}%"
+
+
+def number(value: int | Decimal) -> str:
+    """`1.024`, `20,5`; as many decimals as the number has."""
+    plain = value.normalize() if isinstance(value, Decimal) else Decimal(value)
+    return f"{plain:,f}".translate(str.maketrans(",.", ".,"))
+
+
+def day(value: date) -> str:
+    """`05/11/2026`."""
+    return f"{value:%d/%m/%Y}"
+
+
+def long_day(value: date) -> str:
+    """As documents are dated: `ngày 05 tháng 11 năm 2026`."""
+    return NBSP.join(("ngày", f"{value.day:02}", month(value)))
+
+
+def month(value: date) -> str:
+    """`tháng 9 năm 2026`, `tháng 02 năm 2026`: January and February have two digits (Nghị định 30/2020/NĐ-CP)."""
+    digits = f"{value.month:02}" if value.month < 3 else str(value.month)
+    return NBSP.join(("tháng", digits, "năm", str(value.year)))
+
+
+def listed(names: Sequence[str], most: int, what: str) -> str:
+    """`A; B; C và 35 cơ sở khác`; `what` is the word for the rest."""
+    shown = "; ".join(names[:most])
+    rest = len(names) - most
+    return shown if rest <= 0 else f"{shown} và {number(rest)}{NBSP}{what} khác"
+
+
+def capitalised(text: str) -> str:
+    """The first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]
