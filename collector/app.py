@@ -11,14 +11,17 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import disable_created_metrics, generate_latest
 
 from collector import alerts, api, bodies, confirming, entering, reading, roads
 from collector.access import Access
 from collector.exposition import Exposition
 from collector.loops import Loops
+from collector.pages import door, rendering
 from collector.parts import Meters, Parts, parts_of
+from collector.people import People
 from collector.settings import Settings, yardstick
 from collector.store import Store
 from contract import __version__
@@ -38,6 +41,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         store=store,
         yardstick=measured_by,
         access=Access(store, settings.revocations),
+        people=People(store),
         exposition=exposition,
         meters=Meters(),
     )
@@ -55,11 +59,10 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     app = FastAPI(title="nhipso collector", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
-    app.include_router(api.router)
-    app.include_router(reading.router)
-    app.include_router(alerts.router)
-    app.include_router(entering.router)
-    app.include_router(confirming.router)
+    for part in (api, reading, alerts, entering, confirming, door):
+        app.include_router(part.router)
+    app.mount("/static/fonts", StaticFiles(packages=[("fontpkg_be_vietnam_pro", "files")]))
+    app.mount("/static", StaticFiles(packages=[("collector", "static")]))
     app.add_exception_handler(PortalError, _error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.middleware("http")(_measure)
@@ -107,15 +110,19 @@ def front() -> str:
     )
 
 
-async def _error(_: Request, error: Exception) -> JSONResponse:
+async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PortalError)
+    if isinstance(error, door.LogInFirstError):
+        return RedirectResponse(error.address, 303)
     retry = getattr(error, "retry_after", None)
     headers = {} if retry is None else {"Retry-After": str(retry)}
+    if "text/html" in request.headers.get("accept", ""):
+        return rendering.problem(request, error, headers)
     name = type(error).__name__
     return JSONResponse({"error": name, "detail": str(error)}, status_code=error.status, headers=headers)
 
 
-async def _malformed(request: Request, error: Exception) -> JSONResponse:
+async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     names = {"query", "path", "header", *(one.alias for one in request.scope["route"].dependant.query_params)}
     return await _error(request, MalformedError(bodies.places(error.errors(), names)))

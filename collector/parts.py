@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from collector.access import Access
 from collector.exposition import Exposition
+from collector.people import People
 from collector.settings import Settings
 from collector.store import Store
 from collector.yardstick import Yardstick
@@ -45,6 +46,7 @@ class Parts:
     store: Store
     yardstick: Yardstick
     access: Access
+    people: People
     exposition: Exposition
     meters: Meters
 

@@ -9,13 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from collector import windows
 from collector.api import bearer
 from collector.figures import FacilityData, load
 from collector.parts import Parts, parts_of
 from collector.roads import road
 from collector.scopes import Scopes, ScopeStanding
-from collector.standings import HISTORY, Figures, Standing, previous, standings
+from collector.standings import Figures, Standing, history, previous, standings
 from collector.store import Connection, registry, tallies
 from collector.store.access import Person
 from collector.windows import Window
@@ -118,7 +117,7 @@ def get_scopes(
 def _loaded(
     parts: Parts, connection: Connection, found: list[registry.Facility], window: Window, moment: datetime
 ) -> list[FacilityData]:
-    first = min(windows.window(window, local_day(moment)).first, local_day(moment) - HISTORY)
+    first = history(("30d", window), parts.yardstick.thresholds, local_day(moment))
     return load(connection, parts.catalogue, found, first, local_day(moment))
 
 

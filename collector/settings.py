@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
 from collector.thresholds import Confirmation, Limits, Thresholds
 from collector.windows import Window
@@ -22,6 +22,7 @@ class Table(BaseModel):
 
     listen: str = Field(default="127.0.0.1:8080", pattern=r"^\[?[0-9A-Za-z:.*-]+\]?:\d{1,5}$")
     data_dir: str
+    public_url: HttpUrl | None = None
     database_file: str | None = None
     catalogue_file: str | None = None
     plan_files: tuple[str, ...] = ()
@@ -55,6 +56,8 @@ class Settings:
     catalogue_file: Path | None
     metrics_token: str | None
     metrics_tally_facilities: int
+    public_url: str | None = None
+    """Where people reach the portal: in links, and for cookies that travel over TLS only."""
     plan_files: tuple[Path, ...] = ()
     calendar_file: Path | None = None
     metrics_windows: tuple[Window, ...] = ("today", "30d")
@@ -113,6 +116,7 @@ def load(file: Path) -> Settings:
         catalogue_file=directory / table.catalogue_file if table.catalogue_file else None,
         metrics_token=token,
         metrics_tally_facilities=table.metrics_tally_facilities,
+        public_url=str(table.public_url) if table.public_url else None,
         plan_files=tuple(directory / one for one in table.plan_files),
         calendar_file=directory / table.calendar_file if table.calendar_file else None,
         metrics_windows=table.metrics_windows,

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.figures import FacilityData
-from collector.finding_words import WORDS
 from collector.findings import HISTORY, Finding, expected_days_behind, findings
 from collector.store.registry import Facility, Pause
 from collector.store.tallies import Claim, Row, Source
@@ -22,6 +21,7 @@ from contract import catalogue
 from contract.calendar import Calendar
 from contract.catalogue import Catalogue
 from contract.days import DayRange, midnight
+from contract.findings import WORDS
 
 CATALOGUE = catalogue.load()
 DAY = timedelta(days=1)

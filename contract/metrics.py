@@ -68,7 +68,7 @@ SOURCE_NEWEST = Family(
     "nhipso_source_newest_day_timestamp_seconds", ("facility", "source", "kind"), "Start of the newest day with a case."
 )
 SOURCE_BEHIND = Family(
-    "nhipso_source_expected_days_behind",
+    "nhipso_source_behind",
     ("facility", "source", "kind"),
     "Days on which cases were expected since the newest day that has one.",
 )

@@ -3,22 +3,10 @@
 from collections.abc import Iterator
 
 from contract import metrics
-from contract.metrics import Family
 from dashboards.alerts_shape import Alert, duration, expected, indented, number, series, spoken
 from dashboards.alerts_words import NAME, SOURCE, say
 from dashboards.settings import Alerts
 
-# Counted to the day of the last read that succeeded, so it does not grow in silence; absent before a first case.
-BEHIND = Family(
-    "nhipso_source_expected_days_behind",
-    ("facility", "source", "kind"),
-    "Days on which data is expected since the newest day with a case.",
-)
-DUE = Family(
-    "nhipso_confirmation_due_timestamp_seconds",
-    ("facility", "period"),
-    "End of the day by which a closed month is to be confirmed.",
-)
 _PAGE = "/facilities/{{ $labels.facility }}"
 _SOURCE = ("facility", "source")
 _AGENT = ("agent", "facility")
@@ -81,7 +69,7 @@ def _down(thresholds: Alerts) -> Alert:
 
 def _still(thresholds: Alerts) -> Alert:
     expression = (
-        f"{series(BEHIND, *_SOURCE)} > {thresholds.still_days}\n"
+        f"{series(metrics.SOURCE_BEHIND, *_SOURCE)} > {thresholds.still_days}\n"
         f"and on (facility, source) {series(metrics.SOURCE_UP, *_SOURCE)} == 1\n"
         f"{expected()}"
     )
@@ -146,7 +134,7 @@ def _of_facilities(agents: str) -> str:
 
 
 def _overdue() -> Alert:
-    due = series(DUE, *_MONTH)
+    due = series(metrics.CONFIRMATION_DUE, *_MONTH)
     expression = (
         f"{due} <= time()\n"
         f"and on (facility, period) {_in_state('open|reopened')} == 1\n"

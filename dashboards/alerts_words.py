@@ -7,7 +7,7 @@ moves a moment to the local time. Every firing alert is written anew at each eva
 import re
 from collections.abc import Collection, Iterable
 
-from contract import metrics
+from contract import findings, metrics
 from contract.catalogue import Catalogue
 from contract.metrics import Family
 from contract.plan import Plan
@@ -36,15 +36,7 @@ _DEFINITIONS = {
     # 2026-10 → 10/2026
     "month": r'{{ reReplaceAll `^(\d+)-(\d+)$` "$2/$1" . }}',
 }
-FINDINGS = {
-    "jump": "số ca tăng vọt so với cùng thứ của các tuần trước",
-    "drop": "số ca giảm mạnh so với cùng thứ của các tuần trước",
-    "frozen": "số liệu lặp lại y nguyên nhiều ngày liền",
-    "always_full": "ngày nào cũng đạt 100 % dù số ca lớn",
-    "unknown_share": "nhiều ca chưa phân loại được",
-    "check_differs": "nguồn đối chiếu cho số khác với nguồn chính",
-    "changed_after_confirmation": "số liệu đổi sau khi cơ sở đã xác nhận",
-}
+FINDINGS = {code: words.clause for code, words in findings.WORDS.items() if code != "stands_still"}
 _FIGURES = {
     "share": metrics.RATIO,
     "have": metrics.NUMERATOR,
@@ -140,12 +132,13 @@ def figures(*further: str) -> str:
     $share, $have, $of, $as_of and the `further` ones, -1 where there is none; those of a plan: of $labels.plan.
     """
     names = ("share", "have", "of", "as_of", *further)
-    query, arguments = "{facility=%q,indicator=%q}", "$labels.facility $labels.indicator"
+    asked = "|".join(_FIGURES[name].name for name in names if name != "deadline")
+    query, arguments = f'{{__name__=~"{asked}",facility=%q,indicator=%q}}', "$labels.facility $labels.indicator"
     if "deadline" in names:  # the same for all facilities, so asked for beside the others
         query += f" or {metrics.DEADLINE.name}{{indicator=%q,plan=%q}}"
         arguments += " $labels.indicator $labels.plan"
     lines = ["".join(f"{{{{- ${name} := -1.0 }}}}" for name in names)]
-    lines += [f"{{{{- range query (printf `{query}` {arguments}) }}}}"]
+    lines += [f"{{{{- range query (printf `{query}` {arguments}) }}}}{{{{ $is := .Labels.__name__ }}}}"]
     for name in names:
         condition = "if" if name == names[0] else "else if"
         lines.append(f"{{{{- {condition} {_is(_FIGURES[name])} }}}}{{{{ ${name} = .Value }}}}")
@@ -153,7 +146,7 @@ def figures(*further: str) -> str:
 
 
 def _is(family: Family) -> str:
-    same = [f'eq .Labels.__name__ "{family.name}"']
+    same = [f'eq $is "{family.name}"']
     same += ['eq .Labels.window "30d"'] if "window" in family.labels else []
     same += ["eq .Labels.plan $labels.plan"] if "plan" in family.labels else []
     return same[0] if len(same) == 1 else "and " + " ".join(f"({one})" for one in same)

@@ -95,14 +95,7 @@ def _problems_of(rule: Mapping[str, Any]) -> Iterator[str]:
     if rule["labels"].get("severity") not in ("warning", "critical", "none"):
         yield "severity phải là warning, critical hoặc none"
     yield from (f"thiếu chú thích {one}" for one in _ANNOTATIONS if not rule["annotations"].get(one))
-    families = (
-        *metrics.OF_FACILITY,
-        *metrics.OF_SCOPE,
-        *metrics.OF_AGENT,
-        alerts_facilities.BEHIND,
-        alerts_facilities.DUE,
-    )
-    of_contract = {one.name for one in families}
+    of_contract = {one.name for one in (*metrics.OF_FACILITY, *metrics.OF_SCOPE, *metrics.OF_AGENT)}
     texts = [rule["expr"], *rule["annotations"].values()]
     used = {name for text in texts for name in re.findall(r"\bnhipso_\w+", text)}
     yield from (f"không có metric {one}" for one in sorted(used - of_contract - alerts_collector.METRICS))

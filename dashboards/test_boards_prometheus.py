@@ -67,7 +67,7 @@ def province(moment: float) -> Iterator[Sample]:
         yield metrics.SOURCE_UP, source, place % 2
         yield metrics.SOURCE_READ, source, moment - 600
         yield metrics.SOURCE_NEWEST, source, moment - DAY
-        yield Family("nhipso_source_expected_days_behind", ("facility", "source", "kind"), ""), source, place * 2
+        yield Family("nhipso_source_behind", ("facility", "source", "kind"), ""), source, place * 2
         yield metrics.SOURCE_UNMAPPED, (*one, "his", "payments"), place
         yield metrics.SOURCE_DIFFERENCE, (*one, "check", "payments"), 0.02
         yield metrics.FINDING, (*one, "emr", "frozen"), 1

@@ -201,7 +201,7 @@ def _sources() -> Panel:
         "A": f"max by (source, kind) (nhipso_source_up{{{_ONE}}})",
         "B": queries.milliseconds(f"max by (source, kind) (nhipso_source_read_timestamp_seconds{{{_ONE}}})"),
         "C": queries.milliseconds(f"max by (source, kind) (nhipso_source_newest_day_timestamp_seconds{{{_ONE}}})"),
-        "D": f"max by (source, kind) (nhipso_source_expected_days_behind{{{_ONE}}})",
+        "D": f"max by (source, kind) (nhipso_source_behind{{{_ONE}}})",
         "E": f"sum by (source) (nhipso_source_unmapped{{{_ONE}}})",
         "F": f"max by (source) (abs(nhipso_source_check_difference_ratio{{{_ONE}}}))",
     }

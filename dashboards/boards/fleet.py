@@ -48,7 +48,7 @@ def _counts(settings: Settings) -> list[Panel]:
     hours, minutes, waiting = settings.alerts.silent_hours, settings.alerts.clock_minutes, settings.alerts.waiting
     late = f"time() - nhipso_agent_last_push_timestamp_seconds > {hours * 3600:g}"
     skewed = f"abs(nhipso_agent_clock_skew_seconds) > {minutes * 60:g}"
-    behind = f"nhipso_source_expected_days_behind > {settings.alerts.still_days}"
+    behind = f"nhipso_source_behind > {settings.alerts.still_days}"
     tiles = [
         ("Phần mềm thu thập", "Số phần mềm thu thập đã đăng ký với máy thu thập.", _of_agents("nhipso_agent_info")),
         (
@@ -134,7 +134,7 @@ def _sources(catalogue: Catalogue) -> Panel:
         "A": "nhipso_source_up",
         "B": "1000 * nhipso_source_read_timestamp_seconds",
         "C": "1000 * nhipso_source_newest_day_timestamp_seconds",
-        "D": "nhipso_source_expected_days_behind",
+        "D": "nhipso_source_behind",
     }
     joined = {letter: f"max by (facility, name, source, kind) ({_of_facilities(one)})" for letter, one in asked.items()}
     return (

@@ -16,7 +16,6 @@ OWN = frozenset(
     {
         *("nhipso_http_requests_total", "nhipso_http_request_duration_seconds_bucket", "nhipso_ingest_tallies_total"),
         *("nhipso_exposition_render_seconds", "nhipso_loop_heartbeat_timestamp_seconds", "nhipso_loop_period_seconds"),
-        *("nhipso_source_expected_days_behind", "nhipso_confirmation_due_timestamp_seconds"),
         *("up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "ALERTS_FOR_STATE"),
     }
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from contract import findings
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.verdict import Verdict
 from dashboards.boards.sdk import models
@@ -38,16 +39,7 @@ CONFIRMATIONS = {
     "disputed": "Cơ sở có ý kiến",
     "reopened": "Mở lại",
 }
-FINDINGS = {
-    "jump": "Tăng vọt",
-    "drop": "Giảm đột ngột",
-    "frozen": "Số lặp lại y nguyên",
-    "stands_still": "Nguồn đứng yên",
-    "always_full": "Ngày nào cũng 100 %",
-    "unknown_share": "Nhiều trường hợp chưa phân loại",
-    "check_differs": "Lệch với nguồn đối chiếu",
-    "changed_after_confirmation": "Đổi sau khi đã xác nhận",
-}
+FINDINGS = {code: words.vi for code, words in findings.WORDS.items()}
 GOOD, NEAR, BAD = Verdict.MET.colour, Verdict.NEAR.colour, Verdict.BELOW.colour
 OTHER, GREY = Verdict.INSUFFICIENT.colour, Verdict.NO_DATA.colour
 SEVERITY_COLOURS = {"critical": BAD, "warning": NEAR, "info": GREY}

@@ -1,4 +1,4 @@
-"""What people read of each finding on the quality of data, by its code."""
+"""What people read of each finding on the quality of data, by its code: in pages, boards and alerts."""
 
 from typing import NamedTuple
 
@@ -10,6 +10,11 @@ class Words(NamedTuple):
     en: str
     meaning_vi: str
     meaning_en: str
+
+    @property
+    def clause(self) -> str:
+        """The meaning as a part of a Vietnamese sentence."""
+        return self.meaning_vi[0].lower() + self.meaning_vi[1:].rstrip(".")
 
 
 WORDS = {

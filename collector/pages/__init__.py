@@ -1,0 +1,1 @@
+"""The portal: pages made on the server, Vietnamese first, usable without script. One module a subject."""
