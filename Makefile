@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
+KILLS ?= 300
+SEED ?= 1
+DATABASE ?= sqlite
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fast bench lint debian lock clean
+.PHONY: help demo test fast faults bench lint debian lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -20,6 +23,9 @@ test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the who
 fast: $(VENV)/test.stamp  ## the tests that need no server, under a minute
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
+faults: $(VENV)/test.stamp  ## kill -9 at random on a bad line: nothing lost, nothing invented; KILLS=300 SEED=1 DATABASE=postgresql
+	@$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED) --database $(DATABASE)
+
 bench: $(VENV)/test.stamp  ## every claim beside its peer, in one run
 	$(BIN)/python -m benchmarks
 
@@ -30,7 +36,8 @@ lint: $(VENV)/test.stamp  ## style and types
 
 debian:  ## Debian's programs that the tests start
 	@missing=""; \
-	for pair in prometheus:prometheus promtool:prometheus mariadbd:mariadb-server; do \
+	for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
+	  mariadbd:mariadb-server; do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	if [ -n "$$missing" ]; then \

@@ -129,7 +129,7 @@ class Exposition:
 
     def _of_province(self, connection: Connection, moment: datetime) -> dict[Family, str]:
         """What belongs to no facility: agents, plans, scopes."""
-        agents = samples.text(samples.of_agents(access.agents(connection)))
+        agents = samples.text(samples.of_agents(access.agents(connection), access.all_facilities(connection)))
         plans = samples.text(samples.of_plans(self._yardstick, local_day(moment)))
         if self._are_scopes_due(moment):
             self._scope_text = samples.text(samples.of_scopes(self._scopes.standings()))

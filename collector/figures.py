@@ -1,6 +1,6 @@
 """What is stored of a facility, ready to be counted: the days of each measure, whose they are, what is missing."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,6 +17,13 @@ from contract.days import DayRange
 _LONG_HISTORY_DAYS = 830
 
 
+class Counts(dict[str, int]):
+    """Cases by category; an absent category is 0."""
+
+    def __missing__(self, category: str) -> int:
+        return 0
+
+
 @dataclass
 class FacilityData:
     """All that standings of one facility are made from."""
@@ -31,22 +38,23 @@ class FacilityData:
     below: Mapping[str, datetime] = field(default_factory=dict)
     """By indicator: since when it is below its target."""
     baselines: Sequence[Baseline] = ()
-    _by_day: dict[str, Mapping[date, Counter[str]]] = field(default_factory=dict)
+    _by_day: dict[str, Mapping[date, Counts]] = field(default_factory=dict)
+    _sums: dict[tuple[str, DayRange], Counts] = field(default_factory=dict)
 
     def counted(self, measure: str) -> list[Claim]:
         """The claims that count, the oldest first (a check source is compared, never added)."""
         return [claim for claim in self.claims.get(measure, []) if claim.source.role == "count"]
 
-    def by_day(self, measure: str) -> Mapping[date, Counter[str]]:
+    def by_day(self, measure: str) -> Mapping[date, Counts]:
         """The counts of every day that has a tally: parts added; of rivals, those who came first."""
         if measure not in self._by_day:
-            days: dict[date, Counter[str]] = defaultdict(Counter)
+            days: dict[date, Counts] = {}
             counted: dict[date, list[Claim]] = defaultdict(list)
             for claim, day, row in self._in_order(measure):
                 if all(one.adds_to(claim, day) for one in counted[day]):
                     counted[day].append(claim)
-                    days[day].update(row.by_category)
-            self._by_day[measure] = dict(days)
+                    _add(days.setdefault(day, Counts()), row.by_category)
+            self._by_day[measure] = days
         return self._by_day[measure]
 
     def _in_order(self, measure: str) -> Iterator[tuple[Claim, date, Row]]:
@@ -62,12 +70,20 @@ class FacilityData:
                     yield claim, day, row
         yield from late
 
-    def counts(self, measure: str, days: Iterable[date]) -> Counter[str]:
-        """Counts by category over `days`."""
-        total: Counter[str] = Counter()
-        found = self.by_day(measure)
+    def counts(self, measure: str, days: Iterable[date]) -> Counts:
+        """Counts by category over `days`; not to be changed by the caller."""
+        if isinstance(days, DayRange):
+            key = measure, days
+            if key not in self._sums:
+                self._sums[key] = self._sum(measure, days)
+            return self._sums[key]
+        return self._sum(measure, days)
+
+    def _sum(self, measure: str, days: Iterable[date]) -> Counts:
+        total, found = Counts(), self.by_day(measure)
         for day in days:
-            total.update(found.get(day, {}))
+            if day in found:
+                _add(total, found[day])
         return total
 
     def cadence(self, measure: str, least: Cadence) -> Cadence:
@@ -88,16 +104,28 @@ class FacilityData:
         ]
         return max((one for one in found if one is not None), default=None)
 
+    def has_day(self, measure: str, day: date) -> bool:
+        """Whether every part that is to count this measure on `day` has a tally for it."""
+        return self._is_there(measure, (day,), day, day)
+
     def is_complete(self, measure: str, days: DayRange) -> bool:
         """Whether every part that is to count this measure in `days` has a tally there."""
+        return self._is_there(measure, days, days.first, days.last)
+
+    def _is_there(self, measure: str, days: Iterable[date], first: date, last: date) -> bool:
         have: dict[str | None, bool] = {}
         for claim in self.counted(measure):
             rows = self.rows.get((claim.source.id, measure), {})
             if any(day in rows and not claim.is_retired(day) for day in days):
                 have[claim.source.part] = True
-            elif claim.covers(days.first, days.last):
+            elif claim.covers(first, last):
                 have.setdefault(claim.source.part, False)
         return bool(have) and all(have.values())
+
+
+def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    for category, count in counts.items():
+        total[category] = total.get(category, 0) + count
 
 
 def load(

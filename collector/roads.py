@@ -90,7 +90,7 @@ def _complete(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator
         if windows.is_long(cadence):
             continue
         expected = windows.expected(cadence, data.facility, data.pauses, days, yardstick.calendar)
-        there = [day for day in expected if data.is_complete(indicator.measure, DayRange(day, day))][:_DAYS]
+        there = [day for day in expected if data.has_day(indicator.measure, day)][:_DAYS]
         found = figures_of(data, yardstick.catalogue, indicator, there)
         if len(there) == _DAYS and found.denominator >= measure.min_base:
             where = (data.facility.id, code, bound.plan.id, days.first)

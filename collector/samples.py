@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from collector import confirm
 from collector.confirm import Month
@@ -14,7 +15,7 @@ from collector.figures import FacilityData
 from collector.findings import expected_days_behind, findings
 from collector.roads import road
 from collector.scopes import ScopeStanding
-from collector.standings import Standing, below_since, previous
+from collector.standings import Standing, below_since, is_complete, previous
 from collector.store.registry import Facility
 from collector.yardstick import Yardstick
 from contract import metrics
@@ -108,11 +109,13 @@ def of_plans(yardstick: Yardstick, today: date) -> Iterator[Sample]:
         yield metrics.DEADLINE, place, _timestamp(deadline + timedelta(days=1))
 
 
-def of_agents(agents: Sequence[Mapping[str, object]]) -> Iterator[Sample]:
+def of_agents(agents: Sequence[Mapping[str, object]], facilities: Mapping[str, Sequence[str]]) -> Iterator[Sample]:
     """Agents as they reported themselves; `facilities`: those each speaks for."""
     for one in agents:
         name, pushed = (str(one["id"]),), one["last_push_at"]
         yield metrics.AGENT_INFO, (*name, str(one["version"] or "")), 1
+        for facility in facilities.get(name[0], ()):
+            yield metrics.AGENT_FACILITY, (*name, facility), 1
         yield metrics.AGENT_PUSH, name, pushed.timestamp() if isinstance(pushed, datetime) else 0
         for family, column in (
             (metrics.AGENT_WAITING, "waiting"),
@@ -124,6 +127,7 @@ def of_agents(agents: Sequence[Mapping[str, object]]) -> Iterator[Sample]:
                 yield family, name, value
 
 
+@lru_cache(maxsize=100_000)
 def _escaped(label: str) -> str:
     return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
@@ -150,7 +154,7 @@ def _of_standing(one: Standing, data: FacilityData, yardstick: Yardstick, moment
         yield metrics.KNOWN, place, float(one.known)
         yield metrics.AS_OF, place, _timestamp(one.as_of)
         before = previous(data, yardstick, one)
-        if before.share is not None:
+        if before.share is not None and is_complete(before, yardstick.thresholds):
             yield metrics.PREVIOUS, place, float(before.share)
             yield metrics.PREVIOUS_DENOMINATOR, place, before.denominator
     if one.completeness is not None:

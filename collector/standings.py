@@ -135,8 +135,7 @@ def judge(figures: Figures, bound: Bound | None, min_base: int, thresholds: Thre
     Of a silent facility, `figures` have the completeness with which the silence began: what is missing since then
     changes no verdict.
     """
-    complete = figures.completeness
-    if not has_data or (complete is not None and complete < Fraction(thresholds.complete_percent, 100)):
+    if not has_data or not is_complete(figures, thresholds):
         return Verdict.NO_DATA
     if figures.known < Fraction(thresholds.known_percent, 100):
         return Verdict.UNKNOWN
@@ -145,6 +144,12 @@ def judge(figures: Figures, bound: Bound | None, min_base: int, thresholds: Thre
     if bound is None:
         return Verdict.NO_TARGET
     return held_against(bound, figures.numerator, figures.denominator, thresholds)
+
+
+def is_complete(figures: Figures, thresholds: Thresholds) -> bool:
+    """Whether enough of the expected days are there for the figures to be some."""
+    complete = figures.completeness
+    return complete is None or complete >= Fraction(thresholds.complete_percent, 100)
 
 
 def held_against(bound: Bound, numerator: int, denominator: int, thresholds: Thresholds) -> Verdict:
@@ -173,8 +178,13 @@ def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures
     indicator = yardstick.catalogue.indicators[now.indicator]
     cadence = data.cadence(indicator.measure, yardstick.catalogue.measures[indicator.measure].cadence)
     last = now.days.first - timedelta(days=1)
-    before = windows.period(cadence, last) if windows.is_long(cadence) else DayRange.ending(last, len(now.days))
-    return figures_of(data, yardstick.catalogue, indicator, before)
+    if windows.is_long(cadence):
+        before = windows.period(cadence, last)
+        return figures_of(data, yardstick.catalogue, indicator, before, 1, data.is_complete(indicator.measure, before))
+    before = DayRange.ending(last, len(now.days))
+    wanted = windows.expected(cadence, data.facility, data.pauses, before, yardstick.calendar)
+    present = sum(data.has_day(indicator.measure, day) for day in wanted)
+    return figures_of(data, yardstick.catalogue, indicator, before, len(wanted), present)
 
 
 def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime | None:
@@ -249,4 +259,4 @@ def _days(
         found = next((one for one in periods if data.is_complete(measure, one)), None)
         return found or windows.period(cadence, today), 1, int(found is not None)
     wanted = windows.expected(cadence, data.facility, data.pauses, days, yardstick.calendar)
-    return days, len(wanted), sum(data.is_complete(measure, DayRange(day, day)) for day in wanted)
+    return days, len(wanted), sum(data.has_day(measure, day) for day in wanted)

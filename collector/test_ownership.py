@@ -25,7 +25,7 @@ def codes(ack: Ack) -> list[str]:
 
 def total(office: Office, day: date = YESTERDAY, facility: str = "12001") -> int:
     """All payments that count on a day."""
-    return office.data(facility).counts("payments", [day]).total()
+    return sum(office.data(facility).counts("payments", [day]).values())
 
 
 def of(name: str, day: date | str = YESTERDAY, revision: int = 1, **counts: int) -> dict[str, Any]:

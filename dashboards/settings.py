@@ -31,6 +31,10 @@ class General(_Table):
     catalogue_file: str | None = None
     calendar_file: str | None = None
     plan_files: tuple[str, ...] = ()
+    prometheus_url: HttpUrl = HttpUrl("http://127.0.0.1:9090")
+    """Where Grafana reaches Prometheus."""
+    grafana_dir: str = "/etc/nhipso/dashboards"
+    """Where the written files stand on Grafana's machine."""
     facilities_file: str | None = None
     """The CSV that `nhipso-collector facility list` prints: who gets which mail."""
 

@@ -16,9 +16,9 @@ from contract.catalogue import Catalogue, Level
 from contract.plan import Ownership
 from contract.verdict import Verdict
 from dashboards import boards, rules
-from dashboards.boards import provisioning, sdk, words
+from dashboards.boards import sdk, words
 from dashboards.boards.layout import TITLES
-from dashboards.settings import Settings, load
+from dashboards.settings import General, Settings, load
 from tests.grafana import expressions, substitute
 
 ROOT = Path(__file__).parent.parent
@@ -116,7 +116,7 @@ def test_the_sample_prometheus_is_one_that_prometheus_takes_and_reads_the_rules_
     sample = ROOT / "config" / "prometheus.yml"
     subprocess.run([program("promtool"), "check", "config", "--syntax-only", sample], check=True, capture_output=True)
     [rules] = yaml.safe_load(sample.read_text("utf-8"))["rule_files"]
-    assert rules.startswith(f"{provisioning.DIRECTORY}/prometheus/")
+    assert rules.startswith(f"{General.model_fields['grafana_dir'].default}/prometheus/")
 
 
 def test_a_verdict_is_a_word_and_a_colour_wherever_it_is_shown(files: dict[str, str]) -> None:

@@ -5,6 +5,8 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -20,6 +22,7 @@ from demo.province import Province
 from demo.running import Running, reserve
 from demo.screen import Screen
 from demo.truth import Truth
+from demo.watch import Watch
 
 _TAIL_SECONDS = 15
 _MIN_STEPS = 5
@@ -65,29 +68,31 @@ def _held(port: int | None) -> socket.socket:
 def _demo(console: Console, home: Path, port: int, seed: int, seconds: int | None) -> int:
     ends = time.monotonic() + seconds if seconds else None
     console.print("Đang dựng tỉnh mẫu …")
-    province = Province(home, now(), seed=seed, collector=f"http://127.0.0.1:{port}")
-    try:
-        with Children(home / "logs") as children:
-            running = Running(province, children, port)
-            try:
-                _say_where(console, running.address, home)
-                with Screen(console) as screen:
-                    _feed(province, running, children, screen, ends)
-                    left = _settle(province, running, children, screen)
-            finally:
-                running.close()
-    finally:
-        province.close()
+    with (
+        closing(Province(home, now(), seed=seed, collector=f"http://127.0.0.1:{port}")) as province,
+        Children(home / "logs") as children,
+        closing(Running(province, children, port)) as running,
+        closing(Watch(running, children)) as watch,
+    ):
+        for what, where in _places(running, watch):
+            console.print(f"  {what}: {where}", markup=False, highlight=False, soft_wrap=True)
+        with Screen(console) as screen:
+            _feed(province, running, children, screen, ends)
+            left = _settle(province, running, children, screen)
     return _verdict(console, left)
 
 
-def _say_where(console: Console, address: str, home: Path) -> None:
-    for what, where in (
-        ("Cổng thông tin", f"{address}/"),
-        ("Số liệu cho Prometheus", f"{address}/metrics"),
-        ("Tệp", home),
-    ):
-        console.print(f"  {what}: {where}", highlight=False, soft_wrap=True)
+def _places(running: Running, watch: Watch) -> Iterator[tuple[str, str]]:
+    """What there is to look at, and where; a command in one line, to be copied."""
+    yield "Cổng thông tin", f"{running.address}/"
+    yield "Số liệu cho Prometheus", f"{running.address}/metrics"
+    for what, path in (("Kết quả so với chỉ tiêu", "standings"), ("Cảnh báo", "alerts")):
+        yield what, f"curl -H 'Authorization: Bearer {running.token}' {running.address}/api/v1/{path}"
+    missing = "chưa cài (Debian: apt install prometheus prometheus-alertmanager)"
+    yield "Prometheus", f"{watch.prometheus}/alerts" if watch.prometheus else missing
+    yield "Alertmanager", watch.alertmanager or missing
+    yield "Các bảng, khi có Grafana", watch.grafana
+    yield "Tệp", str(running.province.directory)
 
 
 def _feed(province: Province, running: Running, children: Children, screen: Screen, ends: float | None) -> None:

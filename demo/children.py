@@ -24,7 +24,7 @@ class Children:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._arguments: dict[str, tuple[str, ...]] = {}
+        self._commands: dict[str, tuple[str, ...]] = {}
         self.killed = 0
         """How often a program was killed from outside and started again."""
         logs.mkdir(exist_ok=True)
@@ -53,10 +53,14 @@ class Children:
 
     def start(self, name: str, *arguments: str) -> int:
         """Start `python -m …`, let it run, and give its process id; what it says goes to the log `name`."""
-        self._arguments[name] = arguments
+        return self.launch(name, sys.executable, "-m", *arguments)
+
+    def launch(self, name: str, *command: str) -> int:
+        """The same for any program."""
+        self._commands[name] = command
         with self._log(name).open("ab") as log:
             child = self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                command,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -64,6 +68,18 @@ class Children:
                 start_new_session=True,
             )
         return child.pid
+
+    def stop(self, name: str) -> None:
+        """End one program, as a person would who shuts the machine down; `resume` starts it again."""
+        child = self._running.pop(name)
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_PATIENCE_SECONDS)
+        _kill_group(child)
+
+    def resume(self, name: str) -> int:
+        """Start again what was stopped, and give its process id."""
+        return self.launch(name, *self._commands[name])
 
     def check(self) -> None:
         """Start again what somebody has killed, as systemd would.
@@ -73,7 +89,7 @@ class Children:
         for name, child in list(self._running.items()):
             if (code := child.poll()) is not None and code < 0:
                 self.killed += 1
-                self.start(name, *self._arguments[name])
+                self.resume(name)
             elif code is not None:
                 tail = self._log(name).read_text("utf-8", "replace").splitlines()[-20:]
                 raise ChildDiedError("\n".join([f"{name} đã dừng, mã thoát {child.returncode}:", *tail]))

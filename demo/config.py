@@ -1,7 +1,9 @@
-"""The files that people would write: agent.toml of each hospital, the Sở's list of facilities, collector.toml."""
+"""The files that people would write: agent.toml of each hospital, and at the Sở the list of facilities and the rest."""
 
 import json
+from collections.abc import Iterable
 from datetime import date
+from importlib import resources
 from pathlib import Path
 
 _HISPRO = """
@@ -94,10 +96,65 @@ def facilities_csv(active_from: date) -> str:
     return "\n".join([head, *rows, ""])
 
 
-def collector_toml(directory: Path, port: int) -> str:
-    """collector.toml of a collector on this machine only, with its database in `directory`."""
+def plans() -> list[Path]:
+    """The sample plans that the province is held against, the one that binds first before the other."""
+    packaged = Path(str(resources.files("collector").joinpath("samples/plans")))
+    directory = packaged if packaged.is_dir() else Path(__file__).parent.parent / "config" / "plans"
+    return [directory / f"{name}.toml" for name in ("so-y-te-2026", "lai-chau-2026-2030")]
+
+
+def collector_toml(port: int, plan_files: Iterable[Path], standings: str) -> str:
+    """collector.toml of a collector on this machine only; `standings`: lines of its table of thresholds."""
     return f"""\
 [collector]
 listen = "127.0.0.1:{port}"
-data_dir = {json.dumps(str(directory), ensure_ascii=False)}
+data_dir = "data"
+plan_files = {_texts(plan_files)}
+
+[standings]
+{standings}
 """
+
+
+def dashboards_toml(
+    portal: str, prometheus: str, directory: Path, facilities_csv: Path, plan_files: Iterable[Path], more: str
+) -> str:
+    """dashboards.toml of boards, rules and routes over the collector at `portal`, written to `directory`.
+
+    `more`: what follows, any TOML.
+    """
+    return f"""\
+[dashboards]
+portal_url = "{portal}"
+prometheus_url = "{prometheus}"
+grafana_dir = {_text(directory)}
+facilities_file = {_text(facilities_csv)}
+plan_files = {_texts(plan_files)}
+{more}
+"""
+
+
+def prometheus_yml(collector: str, alertmanager: str, seconds: float) -> str:
+    """prometheus.yml as config/prometheus.yml is, with the alerts, and so quick that a demo shows something."""
+    return f"""\
+global:
+  scrape_interval: {seconds}s
+  scrape_timeout: {seconds}s
+rule_files: ["prometheus/rules/*.yml"]
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: ["{alertmanager}"]
+scrape_configs:
+  - job_name: nhipso
+    static_configs:
+      - targets: ["{collector}"]
+"""
+
+
+def _texts(files: Iterable[Path]) -> str:
+    return f"[{', '.join(map(_text, files))}]"
+
+
+def _text(file: Path) -> str:
+    return json.dumps(str(file.resolve()), ensure_ascii=False)

@@ -1,7 +1,7 @@
 """A province of five facilities, four of which have a source system that lives; everything it writes is invented."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -83,6 +83,7 @@ class Province:
     """Source systems, an agent.toml beside each, and facilities.csv, all in `directory`, which must be empty.
 
     The same `seed`, `now` and `size` give the same world. `size` multiplies the number of cases.
+    `hospitals`: those that live, by the name of their folder; the others are registered and silent. Default: all.
     `step` and `truth` may be called from any thread, by one at a time.
     """
 
@@ -95,14 +96,17 @@ class Province:
         size: float = 1.0,
         collector: str = "http://127.0.0.1:8080",
         poll_minutes: float = 0.05,
+        hospitals: Collection[str] | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.first_day = local_day(now) - timedelta(days=COUNTED_DAYS - 1)
+        self.registered_at = now - timedelta(days=_LIVED_DAYS)
+        """When the Sở entered the facilities into its registry."""
         self.facilities_csv = self.directory / "facilities.csv"
         self.facilities_csv.write_text(facilities_csv(local_day(now) - timedelta(days=_LIVED_DAYS)), "utf-8")
         self.agents: list[Agent] = []
         self._systems: dict[str, list[SourceSystem]] = {}
-        for hospital in _HOSPITALS:
+        for hospital in (one for one in _HOSPITALS if hospitals is None or one.name in hospitals):
             self.agents.append(hospital.found(self.directory, collector, poll_minutes))
             # Each hospital has its own chance, so that one more system does not change the others.
             chance = Random(f"{seed} {hospital.name}")
@@ -127,6 +131,10 @@ class Province:
         """The days whose truth must arrive by itself."""
         return DayRange(self.first_day, local_day(now))
 
+    def hispro(self, hospital: str) -> HisPro:
+        """The HisPro of a hospital that has one, to be meddled with."""
+        return next(system for system in self._systems[hospital] if isinstance(system, HisPro))
+
     @property
     def happened(self) -> Counter[str]:
         """How often each kind of late correction was made."""
@@ -147,7 +155,7 @@ class Province:
 
 
 def _provincial(folder: Path, random: Random, size: float) -> list[SourceSystem]:
-    only = Branch(1, "12001", exams=180 * size, admissions=28 * size, electronic=0.85, cashless=0.55, invoiced=0.93)
+    only = Branch(1, "12001", exams=180 * size, admissions=28 * size, electronic=0.85, cashless=0.6, invoiced=0.93)
     return [
         HisPro(folder, (only,), random, LATE_DAYS),
         Kiosk(folder / "his_rs.sqlite", "12001", 300 * size, random),

@@ -2,62 +2,75 @@
 
 import socket
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from contract.days import DayRange
+from collector import registry
+from collector.access import Access
+from collector.people import People
+from collector.settings import load
+from collector.store import Store
+from collector.store.people import Person
+from contract import catalogue
+from contract.days import DayRange, now
 from demo.children import ChildDiedError, Children
 from demo.compare import arrived
 from demo.config import collector_toml
-from demo.province import Province
+from demo.config import plans as sample_plans
+from demo.province import Agent, Province
 from demo.truth import Truth
 
 _START_SECONDS = 60
 
 
 class Running:
-    """A collector that knows the facilities, and every agent enrolled with it and at work."""
+    """A collector that knows the facilities and the plans, and every agent enrolled with it and at work.
 
-    def __init__(self, province: Province, children: Children, port: int) -> None:
+    `plans`: default the samples; `standings`: lines of collector.toml's table of thresholds.
+    """
+
+    def __init__(
+        self,
+        province: Province,
+        children: Children,
+        port: int,
+        plans: Sequence[Path] | None = None,
+        standings: str = "",
+    ) -> None:
         self.address = f"http://127.0.0.1:{port}"
-        self._province = province
+        self.province = province
+        self.plans = sample_plans() if plans is None else plans
         self._children = children
-        self._config = self._set_up(port)
-        token = self._collector("user", "add", "demo", "--role", "reader")
+        self._config = province.directory / "collector" / "collector.toml"
+        self._config.parent.mkdir()
+        self._config.write_text(collector_toml(port, self.plans, standings), "utf-8")
+        self.token, codes = self._set_up()
+        """`token`: of a person who may read everything."""
         self._http = httpx.Client(
-            base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+            base_url=self.address, headers={"Authorization": f"Bearer {self.token}"}, timeout=30, trust_env=False
         )
         self._children.start("collector", "collector", "--config", str(self._config), "serve")
-        self._await_ready()
+        self.await_ready()
         for agent in province.agents:
-            self._start_agent(agent.name, agent.config, agent.facilities)
+            self._start_agent(agent, codes[agent.name])
 
     def arrived(self, days: DayRange) -> Truth:
         """What the collector has of `days`. Raises httpx.HTTPError."""
-        answer = self._http.get("/api/v1/tallies", params={"from": str(days.first), "to": str(days.last)})
+        asked = {"from": str(days.first), "to": str(days.last)}
+        return arrived(self.ask("/api/v1/tallies", asked)["tallies"])
+
+    def ask(self, path: str, asked: dict[str, str] | None = None) -> Any:
+        """The collector's JSON. Raises httpx.HTTPError."""
+        answer = self._http.get(path, params=asked)
         answer.raise_for_status()
-        return arrived(answer.json()["tallies"])
+        return answer.json()
 
-    def close(self) -> None:
-        """Stop asking; the programs are ended by who started them."""
-        self._http.close()
-
-    def _set_up(self, port: int) -> Path:
-        directory = self._province.directory / "collector"
-        directory.mkdir()
-        self._config = directory / "collector.toml"
-        self._config.write_text(collector_toml(directory, port), "utf-8")
-        self._collector("migrate")
-        self._collector("facility", "import", str(self._province.facilities_csv))
-        return self._config
-
-    def _collector(self, *arguments: str) -> str:
-        return self._children.run("collector", "--config", str(self._config), *arguments)
-
-    def _await_ready(self) -> None:
+    def await_ready(self) -> None:
+        """Until the collector answers. Raises ChildDiedError when it does not."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             self._children.check()
@@ -69,10 +82,28 @@ class Running:
             time.sleep(0.1)
         raise ChildDiedError(f"collector không sẵn sàng sau {_START_SECONDS} giây")
 
-    def _start_agent(self, name: str, config: Path, facilities: tuple[str, ...]) -> None:
-        code = self._collector("enrol-code", *facilities)
-        self._children.run("agent", "--config", str(config), "enrol", "--collector", self.address, "--code", code)
-        self._children.start(f"agent-{name}", "agent", "--config", str(config), "run")
+    def close(self) -> None:
+        """Stop asking; the programs are ended by who started them."""
+        self._http.close()
+
+    def _set_up(self) -> tuple[str, dict[str, str]]:
+        """What `migrate`, `facility import`, `user add` and `enrol-code` do: a token, and a code for each agent.
+
+        Except that the facilities were registered weeks ago: one that is new is not missed when it is silent.
+        """
+        settings, province = load(self._config), self.province
+        settings.data_dir.mkdir()
+        with closing(Store(settings.database)) as store:
+            store.migrate()
+            registry.register(store, registry.read(province.facilities_csv), catalogue.load(), province.registered_at)
+            access = Access(store, settings.revocations)
+            token = People(store).add(Person("demo", "reader", None), now())
+            return token, {one.name: access.make_code(one.facilities, None, now()) for one in province.agents}
+
+    def _start_agent(self, agent: Agent, code: str) -> None:
+        config = ("--config", str(agent.config))
+        self._children.run("agent", *config, "enrol", "--collector", self.address, "--code", code)
+        self._children.start(f"agent-{agent.name}", "agent", *config, "run")
 
 
 def reserve(wanted: Iterable[int]) -> socket.socket:

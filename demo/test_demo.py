@@ -20,13 +20,16 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from contract.days import LOCAL, DayRange
+from dashboards import boards, routes, rules, settings
 from demo import truth as truths
 from demo.__main__ import main
 from demo.children import ChildDiedError, Children
 from demo.compare import Difference, arrived, differences, lines
+from demo.config import dashboards_toml, plans
 from demo.province import COUNTED_DAYS, LATE_DAYS, Province
 from demo.running import reserve
 from demo.screen import table
+from demo.watch import SOON
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=LOCAL)
 TODAY = NOW.date()
@@ -273,6 +276,57 @@ def test_invoices_are_what_the_files_say(fed: tuple[Province, truths.Truth, Coun
     assert {day: sum(counts.values()) for day, counts in truth.items()} == {day: totals[day] for day in truth}
 
 
+def test_a_share_of_cashless_payments_can_drop_and_come_back(tmp_path: Path) -> None:
+    """From one that meets a target of 53 % to one that is not even near it, by the days that agents read again."""
+
+    def share(province: Province) -> float:
+        month = DayRange(TODAY - timedelta(days=30), TODAY - timedelta(days=1))
+        counts = sum(map(Counter, of(province.truth(month), "12001", "payments").values()), Counter[str]())
+        del counts["unknown"]
+        return (counts["transfer"] + counts["card"] + counts["qr"]) / counts.total()
+
+    with closing(Province(tmp_path, NOW, size=0.5, hospitals=["12001"])) as province:
+        before, was = truth_of(province), share(province)
+        assert was > 0.55
+        province.hispro("12001").drop_cashless(NOW)
+        dropped, is_now = truth_of(province), share(province)
+        assert is_now < 0.49
+        assert {TODAY - place[2] for place in before if before[place] != dropped[place]} == {
+            timedelta(days=days) for days in range(1, LATE_DAYS + 1)
+        }
+        with closing(hispro(province, "12001")) as connection:
+            first = int(f"{TODAY - timedelta(days=LATE_DAYS):%Y%m%d}000000")
+            (count,) = connection.execute(
+                f"""SELECT COUNT(*) FROM his_rs.his_transaction t JOIN his_rs.his_pay_form f ON f.id = t.pay_form_id
+                WHERE f.pay_form_code IN ('CK', 'THE', 'QUET_THE', 'QR') AND t.is_delete = 0 AND t.is_cancel IS NULL
+                AND t.transaction_time >= {first} AND t.transaction_time < {TODAY:%Y%m%d}000000"""
+            ).fetchone()
+            assert count == 0
+        province.hispro("12001").restore_cashless()
+        assert truth_of(province) == before
+
+
+def test_hospitals_that_do_not_live_are_registered_all_the_same(tmp_path: Path) -> None:
+    with closing(Province(tmp_path, NOW, size=0.1, hospitals=["12004"])) as province:
+        assert [agent.name for agent in province.agents] == ["12004"]
+        assert {facility for facility, _, _ in truth_of(province)} == {"12004"}
+        assert province.facilities_csv.read_text("utf-8").count("\n") == 6
+
+
+def test_what_is_built_for_the_province_has_no_mistakes(
+    fed: tuple[Province, truths.Truth, Counter[str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "dashboards.toml"
+    portal, prometheus = "http://127.0.0.1:8080", "http://127.0.0.1:9090"
+    text = dashboards_toml(portal, prometheus, tmp_path, fed[0].facilities_csv, plans(), SOON)
+    file.write_text(text, "utf-8")
+    read = settings.load(file)
+    assert read.places[0].email == "cntt-12001@example.vn"
+    assert len(read.plans) == 2
+    made = {name: text for part in (boards, rules, routes) for name, text in part.files(read, TODAY).items()}
+    assert [problem for part in (boards, rules, routes) for problem in part.problems(read, made)] == []
+
+
 def test_people_are_marked_and_the_truth_knows_none_of_them(
     fed: tuple[Province, truths.Truth, Counter[str]], tmp_path: Path
 ) -> None:
@@ -352,6 +406,19 @@ def test_children_are_ended_whatever_happens(tmp_path: Path) -> None:
         json.loads("")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_child_that_was_stopped_starts_again_as_it_was(tmp_path: Path) -> None:
+    with Children(tmp_path) as children:
+        first = children.start("server", "http.server", "0", "--bind", "127.0.0.1")
+        children.stop("server")
+        children.check()
+        with pytest.raises(ProcessLookupError):
+            os.kill(first, 0)
+        second = children.resume("server")
+        children.check()
+        os.kill(second, 0)
+        assert children.killed == 0
 
 
 def test_the_command_leaves_a_directory_with_other_files_alone(tmp_path: Path) -> None:

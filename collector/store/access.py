@@ -1,6 +1,7 @@
-"""Agents, tokens, enrolment codes, persons. Secrets are here only as hashes."""
+"""Agents, tokens, enrolment codes. Secrets are here only as hashes."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.store import as_text
-from collector.store.tables import agent, agent_facility, enrolment_code, person, token
+from collector.store.tables import agent, agent_facility, enrolment_code, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,6 @@ class Enrolment:
 
     agent: str | None
     facilities: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with a role. `facility` None: works at the Sở."""
-
-    name: str
-    role: str
-    facility: str | None
 
 
 def add_code(
@@ -81,6 +73,14 @@ def facilities_of(connection: sa.Connection, agent_id: str) -> list[str]:
     return list(connection.scalars(query.order_by(agent_facility.c.facility)))
 
 
+def all_facilities(connection: sa.Connection) -> dict[str, list[str]]:
+    """Agent → the facilities it may speak for."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(sa.select(agent_facility).order_by(agent_facility.c.facility)):
+        found[row.agent].append(row.facility)
+    return found
+
+
 def add_token(connection: sa.Connection, token_hash: str, agent_id: str, at: datetime) -> None:
     """Keep a token of an agent."""
     connection.execute(token.insert().values(hash=token_hash, agent=agent_id, created_at=at))
@@ -124,19 +124,3 @@ def note_push(connection: sa.Connection, agent_id: str, values: dict[str, Any]) 
 def agents(connection: sa.Connection) -> list[dict[str, Any]]:
     """All agents with what they said last."""
     return [dict(row) for row in connection.execute(sa.select(agent).order_by(agent.c.id)).mappings()]
-
-
-def add_person(connection: sa.Connection, one: Person, token_hash: str, at: datetime) -> None:
-    """Somebody with a personal API token; the same name again gets the new role and token."""
-    connection.execute(person.delete().where(person.c.name == one.name))
-    connection.execute(
-        person.insert().values(
-            name=one.name, role=one.role, facility=one.facility, token_hash=token_hash, created_at=at
-        )
-    )
-
-
-def person_of(connection: sa.Connection, token_hash: str) -> Person | None:
-    """Whose personal API token this is."""
-    row = connection.execute(sa.select(person).where(person.c.token_hash == token_hash)).first()
-    return Person(row.name, row.role, row.facility) if row else None

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 
 from collector.store.tables import claim, source, tally, tally_log
 from contract.catalogue import Cadence
@@ -83,7 +84,8 @@ class Row(NamedTuple):
     @property
     def by_category(self) -> dict[str, int]:
         """The counts, read."""
-        return dict(json.loads(self.counts))
+        found: dict[str, int] = from_json(self.counts)
+        return found
 
 
 def sources(connection: sa.Connection, facilities: Sequence[str] | None = None) -> list[Source]:

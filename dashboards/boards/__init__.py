@@ -19,8 +19,8 @@ def files(settings: Settings, today: date) -> Mapping[str, str]:
         system.board(settings.alerts.loop_periods),
     ]
     return {f"{_BOARDS}{one.uid}.json": one.json(boards) for one in boards} | {
-        "grafana/provisioning/datasources/nhipso.yml": provisioning.datasource(),
-        "grafana/provisioning/dashboards/nhipso.yml": provisioning.provider(),
+        "grafana/provisioning/datasources/nhipso.yml": provisioning.datasource(settings.general),
+        "grafana/provisioning/dashboards/nhipso.yml": provisioning.provider(settings.general),
     }
 
 

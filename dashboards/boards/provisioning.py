@@ -3,21 +3,20 @@
 import yaml
 
 from dashboards.boards.variables import DATASOURCE_UID
+from dashboards.settings import General
 
-DIRECTORY = "/etc/nhipso/dashboards"
-"""Where `nhipso-dashboards build` is expected to have written on the machine of Grafana."""
 FOLDER_UID, FOLDER = "nhipso", "Nhịp số"
 
 
-def datasource() -> str:
+def datasource(general: General) -> str:
     """grafana/provisioning/datasources/nhipso.yml."""
-    told = "# Prometheus đọc số liệu của máy thu thập; sửa url nếu Prometheus không chạy cùng máy với Grafana.\n"
+    told = "# Prometheus đọc số liệu của máy thu thập: prometheus_url của dashboards.toml.\n"
     source: dict[str, object] = {
         "name": FOLDER,
         "uid": DATASOURCE_UID,
         "type": "prometheus",
         "access": "proxy",
-        "url": "http://127.0.0.1:9090",
+        "url": str(general.prometheus_url).rstrip("/"),
         "editable": False,
         # the scrape interval of config/prometheus.yml: $__rate_interval derives from it
         "jsonData": {"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": "60s"},
@@ -25,10 +24,10 @@ def datasource() -> str:
     return told + _yaml({"apiVersion": 1, "datasources": [source]})
 
 
-def provider() -> str:
+def provider(general: General) -> str:
     """grafana/provisioning/dashboards/nhipso.yml."""
     told = (
-        f"# Các bảng do “nhipso-dashboards build {DIRECTORY}” ghi ra; ghi vào chỗ khác thì sửa path.\n"
+        "# Các bảng do “nhipso-dashboards build” ghi ra, nằm ở grafana_dir của dashboards.toml.\n"
         "# Bảng không sửa được trong Grafana: sửa danh mục, kế hoạch hoặc dashboards.toml rồi ghi lại.\n"
     )
     provider: dict[str, object] = {
@@ -40,7 +39,7 @@ def provider() -> str:
         "disableDeletion": False,
         "editable": False,
         "updateIntervalSeconds": 60,
-        "options": {"path": f"{DIRECTORY}/grafana/dashboards", "foldersFromFilesStructure": False},
+        "options": {"path": f"{general.grafana_dir}/grafana/dashboards", "foldersFromFilesStructure": False},
     }
     return told + _yaml({"apiVersion": 1, "providers": [provider]})
 

@@ -6,8 +6,10 @@ from random import Random
 
 from demo.chance import fitting
 from demo.hispro.money import split
-from demo.hispro.past import FORM_IDS, Past, Stay
+from demo.hispro.past import FORM_CODES, FORM_IDS, Past, Stay
 from demo.hispro.rows import Document, Transaction, Treatment, day_of
+
+_CASHLESS = ("CK", "THE", "QUET_THE", "QR")
 
 
 def correct(past: Past, random: Random, now: datetime, pace: float) -> None:
@@ -29,6 +31,21 @@ def sign(past: Past, random: Random, now: datetime) -> None:
     document.signers, document.next_signer, document.un_signers = "MARK-BS-1,MARK-BS-2", None, None
     late = day_of(document.create_date) < now.date()
     past.note("document signed late" if late else "document signed", document)
+
+
+def record_as_cash(past: Past, now: datetime) -> list[tuple[Transaction, int | None]]:
+    """Somebody finds that whoever paid without cash in the last days had paid in cash: each, and its form before."""
+    fits = past.earlier(lambda one: FORM_CODES.get(one.pay_form_id) in _CASHLESS, now)
+    found = [(one, one.pay_form_id) for one in past.transactions if fits(one)]
+    record_as(past, [(one, FORM_IDS["TM"]) for one, _ in found])
+    return found
+
+
+def record_as(past: Past, forms: list[tuple[Transaction, int | None]]) -> None:
+    """Each of these was paid by this form."""
+    for payment, form in forms:
+        payment.pay_form_id = form
+        past.note("payment method put right", payment)
 
 
 def _cancel_payment(past: Past, random: Random, now: datetime) -> None:

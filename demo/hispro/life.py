@@ -9,10 +9,10 @@ from random import Random
 
 from contract.days import DayRange
 from demo.chance import People, about, moments, weighted
-from demo.hispro.corrections import correct, sign
+from demo.hispro.corrections import correct, record_as, record_as_cash, sign
 from demo.hispro.money import Cashier
 from demo.hispro.past import DOCUMENT_TYPES, Branch, Past, Stay
-from demo.hispro.rows import DAY_PATIENT, EXAM, INPATIENT, OUTPATIENT, Document, Treatment, number14
+from demo.hispro.rows import DAY_PATIENT, EXAM, INPATIENT, OUTPATIENT, Document, Transaction, Treatment, number14
 from demo.truth import Truth
 
 _UNSIGNED_TYPE = 6
@@ -26,6 +26,7 @@ class HisPro:
         self._people = People(directory.name)
         self._past = Past(directory, branches, late_days)
         self._cashier = Cashier(self._past, self._people, random)
+        self._were: list[tuple[Transaction, int | None]] = []
 
     @property
     def happened(self) -> Counter[str]:
@@ -55,6 +56,17 @@ class HisPro:
         for _ in range(about(self._random, pace)):
             sign(self._past, self._random, now)
         correct(self._past, self._random, now, pace)
+        self._past.write()
+
+    def drop_cashless(self, now: datetime) -> None:
+        """A late correction makes cash of what was paid without it on the days that may still be corrected."""
+        self._were += record_as_cash(self._past, now)
+        self._past.write()
+
+    def restore_cashless(self) -> None:
+        """Another one says that the first was a mistake."""
+        record_as(self._past, self._were)
+        self._were.clear()
         self._past.write()
 
     def truth(self, days: DayRange) -> Truth:
