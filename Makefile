@@ -37,8 +37,11 @@ lint: $(VENV)/test.stamp  ## style and types
 debian:  ## Debian's programs that the tests start
 	@missing=""; \
 	for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
-	  mariadbd:mariadb-server; do \
+	  mariadbd:mariadb-server pdftotext:poppler-utils; do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	for name in libreoffice-writer-nogui fonts-liberation2; do \
+	  dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo"; \

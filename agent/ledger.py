@@ -218,11 +218,15 @@ class Ledger:
         ]
 
     def prune(self, today: date) -> None:
-        """Forget delivered rows older than 400 days; what was never acked is never dropped."""
+        """Forget delivered rows older than 400 days; what was never acked is never dropped.
+
+        Except days that have not come, which were read under a wrong clock and refused: they are read in their time.
+        """
         with self._disk.transaction() as connection:
             connection.execute(
                 "DELETE FROM tally WHERE day < ? AND revision <= acked", (str(today - timedelta(days=KEEP_DAYS)),)
             )
+            connection.execute("DELETE FROM tally WHERE day > ? AND parked = 'bad_day'", (str(today),))
 
 
 def record(connection: sqlite3.Connection, source: str, counts: Iterable[DayCount], rule: Rule) -> None:

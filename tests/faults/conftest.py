@@ -1,0 +1,31 @@
+"""An in-process hospital for the tests that need another clock or another past."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.faults.site import Site
+from tests.office import Office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    office = Office(f"sqlite:///{tmp_path / 'store.sqlite'}", tmp_path)
+    yield office
+    office.store.close()
+
+
+@pytest.fixture
+def site_since(tmp_path: Path, office: Office) -> Iterator[Callable[[date], Site]]:
+    """A hospital whose history begins a week before a day."""
+    sites: list[Site] = []
+
+    def make(today: date) -> Site:
+        sites.append(Site(tmp_path, office, today))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
