@@ -14,13 +14,16 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from collector import manual, sources
+from collector import manual, reports, sources
 from collector import registry as lists
-from collector.access import ROLES, Access
+from collector.access import Access
+from collector.people import ROLES, People, state
+from collector.reports import periods
 from collector.settings import Settings, load, yardstick
 from collector.store import Store, backup, registry
 from collector.store import manual as figures
-from collector.store.access import Person
+from collector.store import people as persons
+from collector.store.people import Person
 from collector.store.registry import Pause
 from contract import __version__, catalogue, plan
 from contract.days import local_day, now
@@ -151,8 +154,8 @@ def plan_check(context: click.Context, files: tuple[Path, ...]) -> None:
     found = plan.load(files, catalogue.load(settings.catalogue_file if settings else None))
     for one in found:
         followed = sum(target.ratio is None for target in one.targets)
-        state = "đã hết hiệu lực" if one.is_over(local_day(now())) else "có hiệu lực"
-        days = f"{one.first_day:%d/%m/%Y} đến {one.last_day:%d/%m/%Y}, {state} đến {one.until:%d/%m/%Y}"
+        state = "đã hết hiệu lực sau ngày" if one.is_over(local_day(now())) else "có hiệu lực đến"
+        days = f"{one.first_day:%d/%m/%Y} đến {one.last_day:%d/%m/%Y}, {state} {one.until:%d/%m/%Y}"
         counts = (
             f"{len(one.targets) - followed} chỉ tiêu, {followed} chỉ số theo dõi, {len(one.manual)} chỉ tiêu nhập tay"
         )
@@ -221,6 +224,45 @@ def manual_list(context: click.Context, plan: str | None, history: bool) -> None
         click.echo("Không có chỉ tiêu nhập tay nào.")
     for one in found:
         click.echo("\n".join(manual.lines(one, history)))
+
+
+@main.command("report")
+@click.option("--period", default=None, help="Kỳ báo cáo: 2026-11, 2026-Q4, 2026-H2 hoặc 2026.")
+@click.option("--from", "first", type=Day, default=None, help="Hoặc từ ngày …")
+@click.option("--to", "last", type=Day, default=None, help="… đến ngày.")
+@click.option("--facility", "facility_id", default=None, help="Báo cáo về một cơ sở (mặc định: toàn tỉnh).")
+@click.option("--format", "kind", type=click.Choice(reports.FORMATS), required=True, help="Dạng tệp.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=None, help="Tệp ghi ra, đè lên tệp cũ (mặc định: tên theo kỳ)."
+)
+@click.pass_context
+def report_command(
+    context: click.Context,
+    period: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    facility_id: str | None,
+    kind: reports.Format,
+    output: Path | None,
+) -> None:
+    """Lập báo cáo theo thể thức văn bản hành chính: tháng, quý, 6 tháng, năm, hoặc giữa hai ngày."""
+    with _ready(context) as (settings, store), _usage():
+        if period is not None and first is None and last is None:
+            asked = periods.parse(period)
+        elif period is None and first is not None and last is not None:
+            asked = periods.between(first.date(), last.date())
+        else:
+            raise ConfigError("hãy nêu --period, hoặc cả --from và --to")
+        with store.read() as connection:
+            report = reports.draw_up(
+                connection, yardstick(settings), settings.confirmation, settings.report, asked, facility_id, now()
+            )
+        content = reports.write(report, kind)
+    target = output or Path(reports.file_name(report, kind))
+    if output is None and target.exists():
+        raise ConfigError(f"{target}: đã có, không ghi đè; hãy nêu --output")
+    target.write_bytes(content)
+    click.echo(f"Đã ghi {target}.")
 
 
 @main.group()
@@ -370,12 +412,49 @@ def user() -> None:
 @user.command("add")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), required=True, help="Vai trò; kèm --facility là người của cơ sở.")
-@click.option("--facility", "facility_id", default=None, help="Cơ sở của người này; không có: người của Sở.")
+@click.option("--facility", default=None, help="Cơ sở của người này; không có: người của Sở.")
+@click.option("--full-name", default="", help="Họ tên hiện trên các trang.")
+@click.option("--email", default="", help="Nơi nhận thư nhắc.")
 @click.pass_context
-def user_add(context: click.Context, name: str, role: str, facility_id: str | None) -> None:
-    """Thêm một người và in mã truy cập API của người đó (chỉ hiện một lần)."""
-    with _ready(context) as (settings, store):
-        click.echo(Access(store, settings.revocations).add_person(Person(name, role, facility_id), now()))
+def user_add(context: click.Context, /, **values: str | None) -> None:
+    """Thêm một người và in mã truy cập API của người đó (chỉ hiện một lần).
+
+    Tên đã có thì đổi vai trò, cơ sở và mã truy cập; mật khẩu và lịch sử giữ nguyên. Mật khẩu: lệnh user password.
+    """
+    with _ready(context) as (_, store):
+        click.echo(People(store).add(Person(**values), now()))  # type: ignore[arg-type]
+
+
+@user.command("password")
+@click.argument("name")
+@click.pass_context
+def user_password(context: click.Context, name: str) -> None:
+    """In một mật khẩu mới (chỉ hiện một lần) mà người dùng phải đổi khi đăng nhập; mở khóa tài khoản."""
+    with _ready(context) as (_, store), _usage():
+        click.echo(People(store).first_password(name, now()))
+
+
+@user.command("disable")
+@click.argument("name")
+@click.pass_context
+def user_disable(context: click.Context, name: str) -> None:
+    """Ngừng một tài khoản: mật khẩu, mã truy cập và mọi phiên đang mở hết hiệu lực ngay."""
+    with _ready(context) as (_, store), _usage():
+        People(store).disable(name, now())
+    click.echo("Đã ngừng. Lịch sử của người này được giữ.")
+
+
+@user.command("list")
+@click.pass_context
+def user_list(context: click.Context) -> None:
+    """Những người dùng, dạng CSV."""
+    with _ready(context) as (_, store), store.read() as connection:
+        found = persons.accounts(connection)
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["name", "role", "facility", "full_name", "email", "state"])
+    for one in found:
+        who = one.person
+        writer.writerow([who.name, who.role, who.facility or "", who.full_name, who.email, state(one, now())])
 
 
 @main.command("backup")

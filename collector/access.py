@@ -1,4 +1,4 @@
-"""Who may speak: enrolment codes, agents' tokens, personal API tokens. What is given out is stored only as a hash."""
+"""Which agents may speak: enrolment codes and tokens. What is given out is stored only as a hash."""
 
 import hashlib
 import os
@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from collector.store import Store, access, registry
-from collector.store.access import Enrolment, Person
+from collector.store.access import Enrolment
 from contract.errors import ConfigError, UnauthorisedError
 
 CODE_LIVES = timedelta(days=7)
-ROLES = ("admin", "reader", "confirmer")
 # Crockford's alphabet: no letter that is read as a digit over the telephone.
-_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ class Access:
                 problems.append(f"không có agent “{agent}”")
             if problems:
                 raise ConfigError(problems)
-            letters = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(16))
+            code = spoken()
             enrolment = Enrolment(agent, tuple(dict.fromkeys(facilities)))
-            access.add_code(connection, _hash(letters), enrolment, at, at + CODE_LIVES)
-        return "-".join(letters[i : i + 4] for i in range(0, 16, 4))
+            access.add_code(connection, hashed(code.replace("-", "")), enrolment, at, at + CODE_LIVES)
+        return code
 
     def enrol(self, code: str, at: datetime) -> tuple[str, str, list[str]]:
         """(agent, token, facilities) for a code that was not used before. Raises UnauthorisedError.
@@ -53,7 +52,7 @@ class Access:
         A token is `agent.secret`, so that an agent knows its own id from it.
         """
         with self._store.write() as connection:
-            enrolment = access.use_code(connection, _hash(code.replace("-", "").strip().upper()), at)
+            enrolment = access.use_code(connection, hashed(code.replace("-", "").strip().upper()), at)
             if enrolment is None:
                 raise UnauthorisedError("mã ghi danh không đúng, đã dùng hoặc đã hết hạn")
             agent = enrolment.agent or f"a{secrets.token_hex(5)}"
@@ -61,12 +60,12 @@ class Access:
                 access.add_agent(connection, agent, at)
             access.set_facilities(connection, agent, enrolment.facilities)
             token = f"{agent}.{secrets.token_urlsafe(32)}"
-            access.add_token(connection, _hash(token), agent, at)
+            access.add_token(connection, hashed(token), agent, at)
         return agent, token, list(enrolment.facilities)
 
     def speaker(self, token: str, at: datetime) -> Speaker:
         """Whose token this is; its first use revokes the agent's older ones. Raises UnauthorisedError."""
-        token_hash = _hash(token)
+        token_hash = hashed(token)
         with self._store.read() as connection:
             found = access.agent_of(connection, token_hash)
             facilities = access.facilities_of(connection, found[0]) if found else []
@@ -92,26 +91,6 @@ class Access:
             with self._store.write() as connection:
                 access.revoke_hashes(connection, hashes, at)
 
-    def add_person(self, one: Person, at: datetime) -> str:
-        """Register somebody and return a personal API token. Raises ConfigError."""
-        of_facility = {"admin": False, "confirmer": True}.get(one.role, one.facility is not None)
-        if one.role not in ROLES or of_facility != (one.facility is not None):
-            raise ConfigError(f"vai trò không đúng: {one.role} (admin của Sở; confirmer phải kèm cơ sở; reader)")
-        token = secrets.token_urlsafe(32)
-        with self._store.write() as connection:
-            if one.facility is not None and not registry.facilities(connection, [one.facility]):
-                raise ConfigError(f"chưa đăng ký cơ sở “{one.facility}”")
-            access.add_person(connection, one, _hash(token), at)
-        return token
-
-    def person(self, token: str) -> Person:
-        """Whose personal token this is. Raises UnauthorisedError."""
-        with self._store.read() as connection:
-            found = access.person_of(connection, _hash(token))
-        if found is None:
-            raise UnauthorisedError("mã truy cập cá nhân không đúng")
-        return found
-
     def _remember(self, hashes: Sequence[str]) -> None:
         if not hashes:
             return
@@ -122,6 +101,11 @@ class Access:
             os.fsync(file.fileno())
 
 
-def _hash(secret: str) -> str:
-    """SHA-256: secrets here are random and long, so a slow password hash would add nothing."""
+def spoken() -> str:
+    """A secret of 80 bits that can be read out and typed: `4T7K-…`, four groups."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+def hashed(secret: str) -> str:
+    """SHA-256: the secrets that we make are random and long, so a slow password hash would add nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()

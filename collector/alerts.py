@@ -31,8 +31,8 @@ from collector.reading import person
 from collector.standings import history, standing
 from collector.store import Connection, registry
 from collector.store import alerts as lives
-from collector.store.access import Person
 from collector.store.alerts import Alert, State, Told
+from collector.store.people import Person
 from contract.days import local_day, now
 from contract.errors import ForbiddenError, MalformedError, NotFoundError, UnauthorisedError
 from contract.verdict import Verdict

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from collector import windows
 from collector.figures import FacilityData, load
 from collector.store import Connection, Store, registry, signatures
-from collector.store.access import Person
+from collector.store.people import Person
 from collector.store.registry import Facility
 from collector.store.signatures import Signature
 from collector.thresholds import Confirmation

@@ -11,7 +11,7 @@ from collector import bodies, confirm
 from collector.confirm import Asked, Month
 from collector.parts import Parts, parts_of
 from collector.reading import person
-from collector.store.access import Person
+from collector.store.people import Person
 from collector.versions import Change, Figure, Version, sentence
 from collector.yardstick import Yardstick
 from contract.days import now

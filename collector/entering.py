@@ -11,8 +11,8 @@ from collector.manual import ManualState, NewFigure
 from collector.parts import Parts, parts_of
 from collector.reading import person
 from collector.store import manual as stored
-from collector.store.access import Person
 from collector.store.manual import ManualFigure
+from collector.store.people import Person
 from contract.days import local_day, now
 from contract.errors import ForbiddenError, MalformedError, NotFoundError
 

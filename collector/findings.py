@@ -27,7 +27,7 @@ from statistics import median
 from typing import NamedTuple
 
 from collector import windows
-from collector.figures import FacilityData
+from collector.figures import Counts, FacilityData
 from collector.store.tallies import Claim, Source
 from collector.thresholds import Limits
 from collector.yardstick import applies
@@ -136,7 +136,7 @@ class _Series:
     span: DayRange
     totals: Mapping[date, int]
     parts: Mapping[date, frozenset[str | None]]
-    shown: Mapping[date, Counter[str]]
+    shown: Mapping[date, Counts]
     sums: Mapping[str, int]
 
     @property

@@ -1,4 +1,4 @@
-"""People log in: passwords (argon2), lockout, server-side sessions.
+"""People: who they are, personal API tokens, passwords (argon2), lockout, sessions kept by the server.
 
 A session is a random secret in a cookie; the store knows its hash. The form token against cross-site requests is made
 from that secret, so nothing more is kept.
@@ -7,27 +7,46 @@ from that secret, so nothing more is kept.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+import threading
+import unicodedata
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError
 
-from collector.store import Store, people
+from collector.access import hashed, spoken
+from collector.store import Store, people, registry
 from collector.store.people import Account, Person
-from contract.errors import BadRequestError, UnauthorisedError
+from collector.throttle import Throttle
+from collector.typography import clean
+from contract.errors import BadRequestError, ConfigError, UnauthorisedError
 
+ROLES = ("admin", "reader", "confirmer")
+SESSION_COOKIE = "nhipso"
 SHORTEST = 12
 """Characters of a password (NIST SP 800-63B-4: length, no composition rules)."""
 IDLE = timedelta(hours=1)
 LONGEST = timedelta(hours=12)
-_FAILURES = 5
-_LOCKED = timedelta(minutes=15)
+FAILURES = 5
+LOCKED = timedelta(minutes=15)
+FAILURES_OF_ADDRESS = 20
+"""Wrong passwords a minute that one network address may send; a hospital may stand behind one."""
+OPERATOR = "nhipso-collector"
+"""Who types commands on the collector's machine, in the audit."""
+WRONG = "tên đăng nhập hoặc mật khẩu không đúng; nhập sai năm lần liên tiếp thì tài khoản bị khóa 15 phút"
+WRONG_OLD = "mật khẩu hiện tại không đúng; nhập sai năm lần liên tiếp thì tài khoản bị khóa 15 phút"
+WEAK = f"mật khẩu mới phải có ít nhất {SHORTEST} ký tự, khác mật khẩu cũ và tên đăng nhập"
+_LONGEST_NAME = 64
 # How often a session in use is written down as used.
 _SEEN_EVERY = timedelta(minutes=1)
-_hasher = PasswordHasher()
-# Checked for names that do not exist, so that they take as long as those that do.
-_NOBODY = _hasher.hash(secrets.token_hex())
+# OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane.
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# However many come at once, so many hashes are made at once: a login must not take the machine's memory and cores.
+_hashing = threading.BoundedSemaphore(4)
+# Of a password that was thrown away: checked for names that do not exist, so that they take as long as those that do.
+NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$/PTIYXqSmtkP75Hg2+nO8g$O2fAzF1dRmsFWehHzFsb+U7MYUVBA+EXDNOpIHyMgyc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,97 +62,188 @@ class Session:
         """What every form sends back."""
         return hmac.new(self.secret.encode(), b"form", hashlib.sha256).hexdigest()
 
-    def is_from_us(self, form_token: str | None) -> bool:
+    def is_from_us(self, form_token: str) -> bool:
         """Whether a form was shown to this session."""
-        return hmac.compare_digest((form_token or "").encode(), self.form_token.encode())
+        return hmac.compare_digest(form_token.encode(), self.form_token.encode())
 
 
 class People:
-    """The door to the portal."""
+    """The people of one collector."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._throttle = Throttle(FAILURES_OF_ADDRESS)
 
-    def log_in(self, name: str, password: str, at: datetime) -> Session:
-        """A new session. Raises UnauthorisedError; five failures in a row lock the account for 15 minutes."""
+    def add(self, one: Person, at: datetime, by: str = OPERATOR) -> str:
+        """Register somebody and return a personal API token. Raises ConfigError.
+
+        Whose name is known gets the new role, facility and token, and what else is said of them; the rest stays.
+        Somebody who was disabled is back, without a password.
+        """
+        one = replace(one, name=clean(one.name), full_name=clean(one.full_name), email=one.email.strip())
+        _check(one)
+        token = secrets.token_urlsafe(32)
+        with self._store.write() as connection:
+            if one.facility is not None and not registry.facilities(connection, [one.facility]):
+                raise ConfigError(f"chưa đăng ký cơ sở “{one.facility}”")
+            known = people.account(connection, one.name)
+            if known is not None:
+                was = known.person
+                one = replace(one, full_name=one.full_name or was.full_name, email=one.email or was.email)
+            people.save(connection, one, at, token_hash=hashed(token), disabled_at=None)
+            action, before = ("person_changed", _plain(known.person)) if known else ("person_added", None)
+            people.note(connection, at, by, action, one.name, facility=one.facility, before=before, after=_plain(one))
+        return token
+
+    def disable(self, name: str, at: datetime, by: str = OPERATOR) -> None:
+        """From now on neither password, nor token, nor an open session works. Raises NotFoundError."""
+        with self._store.write() as connection:
+            found = people.named(connection, clean(name)).person
+            people.change(connection, found.id, disabled_at=at, password_hash=None, token_hash=None, must_change=False)
+            people.close_sessions(connection, found.id)
+            people.note(connection, at, by, "person_disabled", found.name, facility=found.facility)
+
+    def by_token(self, token: str) -> Person:
+        """Whose personal API token this is. Raises UnauthorisedError."""
         with self._store.read() as connection:
-            found = people.account(connection, name.strip())
-        usable = found is not None and found.password_hash is not None and found.disabled_at is None
-        is_right = _matches(found.password_hash if found and usable else _NOBODY, password)  # type: ignore[arg-type]
-        if found is None or not usable:
-            raise UnauthorisedError("tên đăng nhập hoặc mật khẩu không đúng")
-        if found.locked_until is not None and at < found.locked_until:
-            raise UnauthorisedError(f"tài khoản tạm khóa đến {found.locked_until:%H:%M} vì nhập sai nhiều lần")
-        if not is_right:
-            with self._store.write() as connection:
-                if people.fail(connection, found.person.id) >= _FAILURES:
-                    people.change(connection, found.person.id, failures=0, locked_until=at + _LOCKED)
-                    people.note(connection, at, found.person.name, "account_locked", found.person.name)
-            raise UnauthorisedError("tên đăng nhập hoặc mật khẩu không đúng")
+            found = people.by_token(connection, hashed(token))
+        if found is None:
+            raise UnauthorisedError("mã truy cập cá nhân không đúng")
+        return found
+
+    def log_in(self, name: str, password: str, at: datetime, address: str = "") -> Session:
+        """A new session. Raises UnauthorisedError; BusyError after 20 wrong passwords from one address in a minute.
+
+        Five wrong passwords in a row lock the account for 15 minutes. Who is refused is not told why: neither whether
+        the name exists, nor whether the password would be right later.
+        """
+        self._throttle.take(address, at)
+        found = self._prove(clean(name), password, at)
+        if found is None:
+            raise UnauthorisedError(WRONG)
+        self._throttle.give_back(address)
         return self.open(found, at)
 
     def open(self, account: Account, at: datetime) -> Session:
         """A session for somebody who has proved who they are."""
-        secret = secrets.token_urlsafe(32)
+        secret, who = secrets.token_urlsafe(32), account.person
         with self._store.write() as connection:
-            people.change(connection, account.person.id, failures=0, locked_until=None)
-            people.open_session(connection, _hash(secret), account.person.id, at)
-            people.note(connection, at, account.person.name, "log_in", account.person.name)
-        return Session(account.person, secret, account.must_change)
+            people.open_session(connection, hashed(secret), who.id, at)
+            people.note(connection, at, who.name, "log_in", who.name, facility=who.facility)
+        return Session(who, secret, account.must_change)
 
     def session(self, secret: str, at: datetime) -> Session | None:
         """The session of a cookie; None when there is none, or it has run out."""
         with self._store.read() as connection:
-            found = people.session_of(connection, _hash(secret))
+            found = people.session_of(connection, hashed(secret))
         if found is None:
             return None
         account, opened_at, seen_at = found
-        if account.disabled_at is not None or at > seen_at + IDLE or at > opened_at + LONGEST:
+        if account.disabled_at is not None or at >= seen_at + IDLE or at >= opened_at + LONGEST:
             return None
         if at - seen_at > _SEEN_EVERY:
             with self._store.write() as connection:
-                people.see_session(connection, _hash(secret), at)
+                people.see_session(connection, hashed(secret), at)
         return Session(account.person, secret, account.must_change)
 
     def log_out(self, session: Session) -> None:
         """End the session."""
         with self._store.write() as connection:
-            people.close_session(connection, _hash(session.secret))
+            people.close_session(connection, hashed(session.secret))
+
+    def forget_sessions(self, at: datetime) -> None:
+        """Drop sessions that have run out."""
+        with self._store.write() as connection:
+            people.forget_sessions(connection, at - IDLE)
 
     def choose_password(self, session: Session, old: str, new: str, at: datetime) -> None:
-        """A new password by its owner; ends their other sessions. Raises BadRequestError."""
-        with self._store.read() as connection:
-            found = people.account(connection, session.person.name)
-        if found is None or found.password_hash is None or not _matches(found.password_hash, old):
-            raise BadRequestError("mật khẩu hiện tại không đúng")
-        if len(new) < SHORTEST or new in (old, session.person.name):
-            raise BadRequestError(f"mật khẩu mới phải có ít nhất {SHORTEST} ký tự, khác mật khẩu cũ và tên đăng nhập")
-        with self._store.write() as connection:
-            people.change(connection, found.person.id, password_hash=_hasher.hash(new), must_change=False)
-            people.close_sessions(connection, found.person.id, but=_hash(session.secret))
-            people.note(connection, at, found.person.name, "password_changed", found.person.name)
+        """A new password by its owner; ends their other sessions. Raises BadRequestError.
 
-    def first_password(self, name: str, at: datetime, by: str) -> str:
-        """A password that must be changed at first use; the only time that it is shown. Raises BadRequestError."""
-        password = secrets.token_urlsafe(12)
+        A wrong old one counts as a wrong password anywhere: a stolen session must not be a way to guess it.
+        """
+        who = session.person
+        if self._prove(who.name, old, at) is None:
+            raise BadRequestError(WRONG_OLD)
+        if len(_bytes(new).decode()) < SHORTEST or _bytes(new) in (_bytes(old), _bytes(who.name)):
+            raise BadRequestError(WEAK)
         with self._store.write() as connection:
-            found = people.account(connection, name)
-            if found is None:
-                raise BadRequestError(f"không có người dùng “{name}”")
-            values = {"password_hash": _hasher.hash(password), "must_change": True, "failures": 0, "locked_until": None}
+            people.change(connection, who.id, password_hash=_made(new), must_change=False)
+            people.close_sessions(connection, who.id, but=hashed(session.secret))
+            people.note(connection, at, who.name, "password_changed", who.name, facility=who.facility)
+
+    def first_password(self, name: str, at: datetime, by: str = OPERATOR) -> str:
+        """A password to be changed at first use, shown only now; unlocks. Raises NotFoundError, BadRequestError."""
+        password = spoken()
+        with self._store.write() as connection:
+            found = people.named(connection, clean(name))
+            if found.disabled_at is not None:
+                raise BadRequestError("tài khoản này đã ngừng: thêm lại bằng user add trước khi cấp mật khẩu")
+            values = {"password_hash": _made(password), "must_change": True, "failures": 0, "locked_until": None}
             people.change(connection, found.person.id, **values)
             people.close_sessions(connection, found.person.id)
-            people.note(connection, at, by, "password_reset", name, facility=found.person.facility)
+            people.note(connection, at, by, "password_reset", found.person.name, facility=found.person.facility)
         return password
+
+    def _prove(self, name: str, password: str, at: datetime) -> Account | None:
+        """The account that this password opens now. Every try is written down before the password is looked at."""
+        with self._store.write() as connection:
+            count = people.attempt(connection, name, at, FAILURES, at + LOCKED)
+            found = people.account(connection, name)
+        known = found.password_hash if found is not None and count is not None else None
+        is_right = _matches(known or NOBODY, password)
+        if found is None or known is None:
+            return None
+        with self._store.write() as connection:
+            if is_right:
+                people.change(connection, found.person.id, failures=0, locked_until=None)
+            elif count == FAILURES:
+                people.note(connection, at, name, "account_locked", name, facility=found.person.facility)
+        return found if is_right else None
+
+
+def state(one: Account, at: datetime) -> str:
+    """What an operator reads of an account: whether its owner can log in."""
+    if one.disabled_at is not None:
+        return "đã ngừng"
+    if one.locked_until is not None and at < one.locked_until:
+        return f"tạm khóa đến {one.locked_until:%H:%M %d/%m/%Y}"
+    if one.password_hash is None:
+        return "chưa có mật khẩu"
+    return "chưa đổi mật khẩu được cấp" if one.must_change else "hoạt động"
+
+
+def _check(one: Person) -> None:
+    """Raises ConfigError with every mistake."""
+    of_facility = {"admin": False, "confirmer": True}.get(one.role, one.facility is not None)
+    problems = []
+    if not 0 < len(one.name) <= _LONGEST_NAME:
+        problems.append(f"tên đăng nhập phải có từ 1 đến {_LONGEST_NAME} ký tự")
+    if one.role not in ROLES or of_facility != (one.facility is not None):
+        problems.append(f"vai trò không đúng: {one.role} (admin của Sở; confirmer phải kèm cơ sở; reader)")
+    if one.email and ("@" not in one.email or clean(one.email) != one.email or " " in one.email):
+        problems.append("email không đúng")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _plain(one: Person) -> dict[str, Any]:
+    """What the audit keeps of a person."""
+    return {key: value for key, value in asdict(one).items() if key not in ("id", "name")}
+
+
+def _bytes(password: str) -> bytes:
+    """NFC: keyboards write the same Vietnamese letter in different ways."""
+    return unicodedata.normalize("NFC", password).encode()
+
+
+def _made(password: str) -> str:
+    with _hashing:
+        return HASHER.hash(_bytes(password))
 
 
 def _matches(password_hash: str, password: str) -> bool:
     try:
-        return _hasher.verify(password_hash, password)
-    except (VerifyMismatchError, InvalidHashError):
+        with _hashing:
+            return HASHER.verify(password_hash, _bytes(password))
+    except (VerificationError, InvalidHashError):
         return False
-
-
-def _hash(secret: str) -> str:
-    """SHA-256: the secret is random and long."""
-    return hashlib.sha256(secret.encode()).hexdigest()

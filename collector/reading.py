@@ -6,17 +6,18 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from collector.api import bearer
 from collector.figures import FacilityData, load
 from collector.parts import Parts, parts_of
+from collector.people import SESSION_COOKIE
 from collector.roads import road
 from collector.scopes import Scopes, ScopeStanding
 from collector.standings import Figures, Standing, history, previous, standings
 from collector.store import Connection, registry, tallies
-from collector.store.access import Person
+from collector.store.people import Person
 from collector.windows import Window
 from collector.yardstick import Bound, Yardstick
 from contract.days import local_day, now
@@ -28,9 +29,22 @@ _LONGEST_DAYS = 370
 _Id = Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
 
 
-def person(parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Header()] = None) -> Person:
-    """Whose personal API token the caller shows. Raises UnauthorisedError."""
-    return parts.access.person(bearer(authorization))
+def person(
+    request: Request,
+    parts: Annotated[Parts, Depends(parts_of)],
+    authorization: Annotated[str | None, Header()] = None,
+) -> Person:
+    """Who calls: by a personal API token or, to read, by their session at the portal. Raises UnauthorisedError.
+
+    A session changes nothing here: its cookie also travels with what another site has made the browser send. Pages
+    change things by forms that they have shown themselves; programs have a token.
+    """
+    secret = request.cookies.get(SESSION_COOKIE)
+    if authorization is None and secret is not None and request.method == "GET":
+        session = parts.people.session(secret, now())
+        if session is not None and not session.must_change:
+            return session.person
+    return parts.people.by_token(bearer(authorization))
 
 
 def _asked(caller: Person, facility: str | None) -> list[str] | None:

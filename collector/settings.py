@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
+from collector.letterhead import Letterhead
 from collector.thresholds import Confirmation, Limits, Thresholds
 from collector.windows import Window
 from collector.yardstick import Yardstick
@@ -42,6 +43,7 @@ class File(BaseModel):
     standings: Thresholds = Thresholds()
     findings: Limits = Limits()
     confirmation: Confirmation = Confirmation()
+    report: Letterhead = Letterhead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Settings:
     standings: Thresholds = field(default_factory=Thresholds)
     findings: Limits = field(default_factory=Limits)
     confirmation: Confirmation = field(default_factory=Confirmation)
+    report: Letterhead = field(default_factory=Letterhead)
     alerts_token: str | None = None
     """None: on loopback whoever calls may tell alerts, elsewhere nobody."""
 
@@ -123,6 +126,7 @@ def load(file: Path) -> Settings:
         standings=whole.standings,
         findings=whole.findings,
         confirmation=whole.confirmation,
+        report=whole.report,
         alerts_token=alerts_token,
     )
 

@@ -1,4 +1,4 @@
-"""Codes, tokens, persons: what is given out works once, or until it is revoked, and is stored only as a hash."""
+"""Codes, tokens: what is given out works once, or until it is revoked, and is stored only as a hash."""
 
 import threading
 from contextlib import suppress
@@ -9,7 +9,6 @@ import pytest
 
 from collector.access import CODE_LIVES, Access
 from collector.store import backup
-from collector.store.access import Person
 from contract.errors import ConfigError, UnauthorisedError
 from tests.office import NOON, Office
 
@@ -144,40 +143,13 @@ def test_secrets_are_in_the_database_file_only_as_hashes(tmp_path: Path) -> None
     office = Office(f"sqlite:///{tmp_path / 'collector.sqlite'}", tmp_path)
     token = office.enrol("12001")
     code = office.access.make_code(["12001"], None, NOON)
-    person = office.access.add_person(Person("An", "reader", None), NOON)
     office.access.speaker(token, NOON)
     office.access.revoke(token.partition(".")[0], NOON)
     office.store.close()
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    for secret in (token, token.partition(".")[2], code, code.replace("-", ""), person):
+    for secret in (token, token.partition(".")[2], code, code.replace("-", "")):
         assert secret.encode() not in content
     assert token.partition(".")[0].encode() in content  # the search itself works
-
-
-def test_a_person_is_known_by_a_personal_token_until_a_new_one_is_made(office: Office) -> None:
-    office.register("12001")
-    old = office.access.add_person(Person("An", "confirmer", "12001"), NOON)
-    assert office.access.person(old) == Person("An", "confirmer", "12001")
-    new = office.access.add_person(Person("An", "reader", None), NOON)
-    assert office.access.person(new) == Person("An", "reader", None)
-    with pytest.raises(UnauthorisedError):
-        office.access.person(old)
-
-
-@pytest.mark.parametrize(("role", "facility"), [("boss", None), ("confirmer", None), ("admin", "12001")])
-def test_a_role_that_does_not_exist_in_that_place_is_refused(office: Office, role: str, facility: str | None) -> None:
-    office.register("12001")
-    with pytest.raises(ConfigError, match="vai trò"):
-        office.access.add_person(Person("An", role, facility), NOON)
-    with pytest.raises(ConfigError, match="12009"):
-        office.access.add_person(Person("An", "reader", "12009"), NOON)
-
-
-def test_an_agents_token_is_no_personal_token_and_the_reverse(office: Office) -> None:
-    token, person = office.enrol("12001"), office.access.add_person(Person("An", "admin", None), NOON)
-    with pytest.raises(UnauthorisedError):
-        office.access.person(token)
-    assert not works(office, person)
 
 
 def test_the_file_of_revocations_is_made_when_it_is_first_needed(office: Office, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from collector.settings import load
 from collector.store import alerts
-from collector.store.access import Person
 from collector.store.alerts import LATE, UNHEARD, Alert, Told
+from collector.store.people import Person
 from contract.days import now
 from tests.office import NOON, Office, a_source, a_tally, bearer, serving
 
@@ -216,7 +216,7 @@ def test_what_alertmanager_posts_is_read_back(office: Office, http: httpx.Client
     office.register("12001")
     answer = http.post("/api/v1/alerts", json=a_tell(an_alert(), an_alert()))
     assert (answer.status_code, answer.json()) == (200, {"alerts": 2})
-    person = bearer(office.access.add_person(Person("Sở", "reader", None), now()))
+    person = bearer(office.people.add(Person("Sở", "reader", None), now()))
     (found,) = http.get("/api/v1/alerts", headers=person).json()["alerts"]
     heard, key = datetime.fromisoformat(found.pop("heard_at")), found.pop("id")
     assert abs(heard - now()) < timedelta(minutes=1)
@@ -339,8 +339,8 @@ def test_the_token_is_read_from_a_file(tmp_path: Path) -> None:
 
 def test_a_facilitys_person_sees_that_facilitys_alerts_only(lone: Office, lone_http: httpx.Client) -> None:
     keep(lone, told(), told(labels={"facility": "12002"}), told(facility=None, fingerprint="of-the-collector"))
-    theirs = bearer(lone.access.add_person(Person("An", "reader", "12001"), now()))
-    everybodys = bearer(lone.access.add_person(Person("Bình", "reader", None), now()))
+    theirs = bearer(lone.people.add(Person("An", "reader", "12001"), now()))
+    everybodys = bearer(lone.people.add(Person("Bình", "reader", None), now()))
 
     def seen(who: Any, **asked: str) -> list[str | None]:
         found = lone_http.get("/api/v1/alerts", params=asked, headers=who).raise_for_status().json()["alerts"]
@@ -371,7 +371,7 @@ def test_the_facilitys_confirmer_and_the_sos_admin_may_answer(
 ) -> None:
     keep(lone, told())
     (one,) = stored(lone)
-    token = bearer(lone.access.add_person(person, now()))
+    token = bearer(lone.people.add(person, now()))
     body = {"answer": "  Đang thay máy POS,\nxong trong tuần.  "}
     answer = lone_http.post(f"/api/v1/alerts/{one.id}/answer", json=body, headers=token)
     assert answer.status_code == status
@@ -401,7 +401,7 @@ def test_an_answer_stays_through_all_that_is_told_later(office: Office) -> None:
 @pytest.mark.parametrize("text", ["", " \n ", "x" * 2001, "a\x00b", 3, None, ["x"]])
 def test_an_answer_that_is_none_is_422(lone: Office, lone_http: httpx.Client, text: Any) -> None:
     keep(lone, told())
-    admin = bearer(lone.access.add_person(Person("Dũng", "admin", None), now()))
+    admin = bearer(lone.people.add(Person("Dũng", "admin", None), now()))
     place = f"/api/v1/alerts/{stored(lone)[0].id}/answer"
     assert lone_http.post(place, json={"answer": text}, headers=admin).status_code == 422
     assert lone_http.post(place, json={"answer": "á" * 2000}, headers=admin).status_code == 200
@@ -413,7 +413,7 @@ def test_an_answer_that_is_none_is_422(lone: Office, lone_http: httpx.Client, te
 
 def test_an_answer_goes_into_no_metric(lone: Office, lone_http: httpx.Client) -> None:
     keep(lone, told())
-    admin = bearer(lone.access.add_person(Person("Dũng", "admin", None), now()))
+    admin = bearer(lone.people.add(Person("Dũng", "admin", None), now()))
     place = f"/api/v1/alerts/{stored(lone)[0].id}/answer"
     lone_http.post(place, json={"answer": "Bí mật 0912345678"}, headers=admin).raise_for_status()
     shown = lone_http.get("/metrics").text
@@ -453,7 +453,7 @@ def test_why_an_indicator_alert_ended_is_said_by_the_standing_of_that_moment(
     plan = tmp_path / "plan.toml"
     plan.write_text(_PLAN.format(last_day=last_day), "utf-8")
     labels = {"alertname": "IndicatorBelowTarget", "facility": "12001", "indicator": "cashless"}
-    reader = bearer(lone.access.add_person(Person("Sở", "reader", None), now()))
+    reader = bearer(lone.people.add(Person("Sở", "reader", None), now()))
     with serving(lone.app(plan_files=(plan,))) as http:
         body = a_tell(an_alert("resolved", labels=labels, endsAt=now().isoformat()))
         assert http.post("/api/v1/alerts", json=body).is_success

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.store import Store, backup
-from collector.store.access import Person
+from collector.store.people import Person
 from collector.store.tables import metadata
 from contract.errors import ConfigError, UnauthorisedError
 from tests.office import NOON, TODAY, YESTERDAY, Office, a_source, a_tally
@@ -34,7 +34,7 @@ def filled(office: Office) -> str:
     office.push(agent, [a_tally(revision=2, counts={})])
     office.register("12001", bhxh_code="12001", email="a@b.vn", indicators="emr")
     office.access.make_code(["12001"], None, NOON)
-    office.access.add_person(Person("An", "confirmer", "12001"), NOON)
+    office.people.add(Person("An", "confirmer", "12001"), NOON)
     return token
 
 
@@ -61,7 +61,7 @@ def test_after_a_restore_new_rows_find_their_place(office: Office, tmp_path: Pat
     sources = [a_source(), a_source("ward", part="ward", measures=["payments", "records"])]
     sent = [a_tally(revision=3), a_tally(source="ward"), a_tally(TODAY - timedelta(days=9))]
     assert office.push(agent, sent, sources).accepted == 3
-    assert office.access.add_person(Person("Bình", "reader", None), NOON)
+    assert office.people.add(Person("Bình", "reader", None), NOON)
     with office.store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(metadata.tables["tally_log"])) == 2
 

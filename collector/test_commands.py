@@ -189,6 +189,8 @@ MISTAKES = [
     (["user", "add", "An", "--role", "boss"], "boss"),
     (["user", "add", "An", "--role", "confirmer"], "confirmer"),
     (["user", "add", "An", "--role", "reader", "--facility", "9"], "“9”"),
+    (["user", "password", "An"], "người dùng"),
+    (["user", "disable", "An"], "người dùng"),
     (["backup", "/nowhere/at/all/copy"], "/nowhere"),
     (["restore", "/nowhere/copy"], "/nowhere"),
     (["dance"], "dance"),
@@ -238,6 +240,24 @@ def test_a_persons_token_and_a_code_are_printed_alone_so_that_a_script_can_take_
     add(desk, "12001")
     assert len(desk.run("user", "add", "An", "--role", "reader").split()) == 1
     assert len(desk.run("enrol-code", "12001").replace("-", "")) == 16
+
+
+def test_people_are_added_given_a_password_listed_and_disabled(desk: Desk) -> None:
+    add(desk, "12001")
+    desk.run("user", "add", "an", "--role", "confirmer", "--facility", "12001", "--full-name", "Nguyễn Văn An")
+    desk.run("user", "add", "bình", "--role", "admin", "--email", "binh@example.org")
+    password = desk.run("user", "password", "an")
+    assert len(password.split()) == 1
+    desk.run("user", "add", "an", "--role", "reader", "--facility", "12001")  # keeps name and password
+    rows = list(csv.reader(io.StringIO(desk.run("user", "list"))))
+    assert rows == [
+        ["name", "role", "facility", "full_name", "email", "state"],
+        ["an", "reader", "12001", "Nguyễn Văn An", "", "chưa đổi mật khẩu được cấp"],
+        ["bình", "admin", "", "", "binh@example.org", "chưa có mật khẩu"],
+    ]
+    desk.run("user", "disable", "an")
+    assert "đã ngừng" in desk.run("user", "list")
+    assert "ngừng" in desk.fail("user", "password", "an")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from collector import confirm
 from collector.access import Speaker
 from collector.confirm import Asked, Decision, Month
 from collector.store import backup, registry, signatures, tallies
-from collector.store.access import Person
+from collector.store.people import Person
 from collector.store.signatures import Signature
 from collector.thresholds import Confirmation
 from collector.versions import Change, Version

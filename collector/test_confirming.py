@@ -11,7 +11,7 @@ import pytest
 
 from collector import confirm
 from collector.access import Speaker
-from collector.store.access import Person
+from collector.store.people import Person
 from contract.days import now
 from tests.office import Office, a_tally, bearer, serving
 
@@ -51,7 +51,7 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
     office.register("12001", "12002", at=NOW - timedelta(days=100), indicators="cashless,kiosk")
     agent = office.speaker("12001")
     assert office.push(agent, [a_tally(day, counts={"cash": 5, "qr": 5}) for day in DAYS], at=NOW).accepted == len(DAYS)
-    tokens = {name: office.access.add_person(one, NOW) for name, one in PEOPLE.items()}
+    tokens = {name: office.people.add(one, NOW) for name, one in PEOPLE.items()}
     with serving(office.app()) as http:
         yield Portal(office, agent, http, tokens)
     office.store.close()

@@ -16,8 +16,8 @@ from collector import manual
 from collector.__main__ import main
 from collector.manual import ManualState, NewFigure
 from collector.store import manual as stored
-from collector.store.access import Person
 from collector.store.manual import ManualFigure
+from collector.store.people import Person
 from contract.days import LOCAL, local_day, now
 from contract.errors import BadRequestError, NotFoundError
 from contract.plan import Manual, Plan
@@ -255,7 +255,7 @@ def http(office: Office, tmp_path: Path) -> Iterator[httpx.Client]:
 
 
 def a_person(office: Office, name: str, role: str = "admin", facility: str | None = None) -> Any:
-    return bearer(office.access.add_person(Person(name, role, facility), NOON))
+    return bearer(office.people.add(Person(name, role, facility), NOON))
 
 
 def body(**other: Any) -> dict[str, Any]:

@@ -38,9 +38,11 @@ def build(context: click.Context, directory: Path) -> None:
     for name, text in files.items():
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        # a Telegram token stands in Alertmanager's: 0.25 reads none from a file
+        mode = 0o640 if name.startswith("alertmanager/") else 0o644
+        target.touch(mode)
+        target.chmod(mode)
         target.write_text(text, "utf-8")
-        # a Telegram token stands in it: Alertmanager 0.25 reads none from a file
-        target.chmod(0o640 if name.startswith("alertmanager/") else 0o644)
     click.echo(f"Đã ghi {len(files)} tệp vào {directory}")
 
 

@@ -22,6 +22,7 @@ from collector.access import Access, Speaker
 from collector.app import create_app
 from collector.exposition import Exposition
 from collector.figures import FacilityData, load
+from collector.people import People
 from collector.settings import Settings
 from collector.standings import Standing, standing
 from collector.store import Store, registry, tallies
@@ -92,6 +93,7 @@ class Office:
         if not self.store.is_current():
             self.store.migrate()
         self.access = Access(self.store, directory / "revoked-tokens.txt")
+        self.people = People(self.store)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -40,8 +40,10 @@ DOORS: dict[str, dict[str, set[str]]] = {
     },
     "collector": {
         "alembic": {"store", "migrations"},
-        "openpyxl": {"registry.py"},
+        "docx": {"reports"},
+        "openpyxl": {"registry.py", "reports"},
         "sqlalchemy": {"store", "migrations"},
+        "typst": {"reports"},
         "uvicorn": {"__main__.py"},
     },
     "dashboards": {},

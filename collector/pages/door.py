@@ -1,20 +1,22 @@
-"""Logging in and out, the password, the language; and who reads a page."""
+"""Logging in and out, the password, the language; and who reads a page or sends a form."""
 
+import re
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from collector.pages.rendering import LANGUAGE_COOKIE, Language, Reader, language_of, page
+from collector.pages.rendering import LANGUAGE_COOKIE, Language, Reader, here, language_of, page
 from collector.parts import Parts, parts_of
-from collector.people import LONGEST, Session
+from collector.people import SESSION_COOKIE, SHORTEST, Session
 from collector.store.people import Person
 from contract.days import now
 from contract.errors import BadRequestError, ForbiddenError, UnauthorisedError
 
-SESSION_COOKIE = "nhipso"
 router = APIRouter(include_in_schema=False)
+# A path of ours: not //host, and nothing that browsers drop or turn into a slash on the way to it.
+_OURS = re.compile(r"/(?!/)[^\\\s\x00-\x1f\x7f]*")
 
 
 class LogInFirstError(UnauthorisedError):
@@ -25,46 +27,62 @@ class LogInFirstError(UnauthorisedError):
         super().__init__("hãy đăng nhập")
 
 
-def anyone(
-    request: Request,
-    parts: Annotated[Parts, Depends(parts_of)],
-    secret: Annotated[str | None, Cookie(alias=SESSION_COOKIE)] = None,
-) -> Reader:
+async def same_origin(request: Request) -> None:
+    """Refuse what another site has made a browser send: the app asks this of every request. Raises ForbiddenError.
+
+    Programs and browsers before 2021-23 do not send the header; for those the form token remains.
+    """
+    where = request.headers.get("sec-fetch-site", "none")
+    if request.method not in ("GET", "HEAD") and where not in ("same-origin", "none"):
+        raise ForbiddenError("yêu cầu này đến từ một trang web khác nên không được thực hiện")
+
+
+def anyone(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Reader:
     """Whoever asks, logged in or not."""
-    return Reader(parts.people.session(secret, now()) if secret else None, language_of(request))
+    secret = request.cookies.get(SESSION_COOKIE)
+    session = parts.people.session(secret, now()) if secret else None
+    # a page that tells of a problem is made outside the route, and is still shown to the same reader
+    request.state.reader = Reader(session, language_of(request), here(request))
+    found: Reader = request.state.reader
+    return found
 
 
-def reader(request: Request, found: Annotated[Reader, Depends(anyone)]) -> Reader:
-    """Somebody who is logged in and has a password of their own. Raises LogInFirstError."""
+def logged_in(request: Request, found: Annotated[Reader, Depends(anyone)]) -> Session:
+    """The session of somebody who is logged in, also if they must change their password. Raises LogInFirstError."""
     if found.session is None:
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        raise LogInFirstError(f"/login?next={quote(back)}" if back != "/" else "/login")
-    if found.session.must_change and request.url.path != "/password":
+        raise LogInFirstError("/login" if here(request) == "/" else f"/login?next={quote(here(request))}")
+    return found.session
+
+
+def reader(found: Annotated[Reader, Depends(anyone)], session: Annotated[Session, Depends(logged_in)]) -> Reader:
+    """Somebody who is logged in and has a password of their own: who reads a page. Raises LogInFirstError."""
+    if session.must_change:
         raise LogInFirstError("/password")
     return found
 
 
-def session_of(found: Annotated[Reader, Depends(reader)]) -> Session:
-    """The session of a reader who is logged in."""
-    assert found.session is not None
-    return found.session
-
-
-def person_of(session: Annotated[Session, Depends(session_of)]) -> Person:
-    """The person who is logged in."""
+def person_of(found: Annotated[Reader, Depends(reader)], session: Annotated[Session, Depends(logged_in)]) -> Person:
+    """The person who reads a page."""
     return session.person
 
 
-def writer(session: Annotated[Session, Depends(session_of)], form_token: Annotated[str, Form()] = "") -> Session:
-    """Somebody who sends a form that we have shown them. Raises ForbiddenError."""
+def sender(session: Annotated[Session, Depends(logged_in)], form_token: Annotated[str, Form()] = "") -> Session:
+    """Somebody who sends a form that we have shown to this session. Raises ForbiddenError."""
     if not session.is_from_us(form_token):
-        raise ForbiddenError("biểu mẫu đã cũ: hãy mở lại trang và gửi lần nữa")
+        raise ForbiddenError("biểu mẫu này đã cũ: hãy mở lại trang và gửi lần nữa")
     return session
+
+
+def writer(_: Annotated[Reader, Depends(reader)], session: Annotated[Session, Depends(sender)]) -> Person:
+    """The person who sends the form of a page."""
+    return session.person
 
 
 @router.get("/login")
 def login_page(found: Annotated[Reader, Depends(anyone)], next: str = "/") -> Response:
-    """The form."""
+    """The form; whoever is logged in already goes where they wanted to."""
+    if found.session is not None:
+        return RedirectResponse(_inside(next), 303)
     return page(found, "login.html", next=_inside(next), name="", problem=None)
 
 
@@ -73,51 +91,50 @@ def login(
     request: Request,
     parts: Annotated[Parts, Depends(parts_of)],
     found: Annotated[Reader, Depends(anyone)],
-    name: Annotated[str, Form(max_length=200)],
-    password: Annotated[str, Form(max_length=1000)],
+    name: Annotated[str, Form(max_length=200)] = "",
+    password: Annotated[str, Form(max_length=1000)] = "",
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    """Log in. A form from another site only logs somebody into their own account, so no form token is asked for."""
+    """Log in. There is no session yet that a form token could belong to: `same_origin` stands alone."""
+    address = request.client.host if request.client else ""
     try:
-        session = parts.people.log_in(name, password, now())
+        session = parts.people.log_in(name, password, now(), address)
     except UnauthorisedError as error:
         return page(found, "login.html", 401, next=_inside(next), name=name, problem=str(error))
+    if found.session is not None:
+        parts.people.log_out(found.session)
     answer = RedirectResponse("/password" if session.must_change else _inside(next), 303)
-    is_safe = request.url.scheme == "https" or str(parts.settings.public_url or "").startswith("https:")
-    answer.set_cookie(
-        SESSION_COOKIE,
-        session.secret,
-        max_age=int(LONGEST.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=is_safe,
-    )
+    over_tls = request.url.scheme == "https" or str(parts.settings.public_url or "").startswith("https:")
+    # without an age: forgotten when the browser is closed; how long it holds is the server's to say
+    answer.set_cookie(SESSION_COOKIE, session.secret, httponly=True, samesite="lax", secure=over_tls)
     return answer
 
 
 @router.post("/logout")
-def logout(parts: Annotated[Parts, Depends(parts_of)], session: Annotated[Session, Depends(writer)]) -> Response:
+def logout(parts: Annotated[Parts, Depends(parts_of)], session: Annotated[Session, Depends(sender)]) -> Response:
     """Log out."""
     parts.people.log_out(session)
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(SESSION_COOKIE)
+    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
     return answer
 
 
 @router.get("/password")
-def password_page(found: Annotated[Reader, Depends(reader)]) -> Response:
-    """The form for a new password."""
-    return page(found, "password.html", problem=None, done=False)
+def password_page(
+    found: Annotated[Reader, Depends(anyone)], session: Annotated[Session, Depends(logged_in)], done: bool = False
+) -> Response:
+    """The form for a new password, or that it was taken."""
+    return page(found, "password.html", problem=None, done=done and not session.must_change, least=SHORTEST)
 
 
 @router.post("/password")
 def choose_password(
     parts: Annotated[Parts, Depends(parts_of)],
-    found: Annotated[Reader, Depends(reader)],
-    session: Annotated[Session, Depends(writer)],
-    old: Annotated[str, Form(max_length=1000)],
-    new: Annotated[str, Form(max_length=1000)],
-    again: Annotated[str, Form(max_length=1000)],
+    found: Annotated[Reader, Depends(anyone)],
+    session: Annotated[Session, Depends(sender)],
+    old: Annotated[str, Form(max_length=1000)] = "",
+    new: Annotated[str, Form(max_length=1000)] = "",
+    again: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Choose a new password."""
     try:
@@ -125,15 +142,15 @@ def choose_password(
             raise BadRequestError("hai lần nhập mật khẩu mới không giống nhau")
         parts.people.choose_password(session, old, new, now())
     except BadRequestError as error:
-        return page(found, "password.html", 400, problem=str(error), done=False)
-    return RedirectResponse("/", 303)
+        return page(found, "password.html", 400, problem=str(error), done=False, least=SHORTEST)
+    return RedirectResponse("/password?done=1", 303)
 
 
 @router.post("/language")
 def choose_language(
     language: Annotated[Language, Form()], next: Annotated[str, Form(max_length=2000)] = "/"
 ) -> Response:
-    """Remember the language of this browser."""
+    """Remember the language of this browser: no secret, and nothing of a person, so no form token is asked for."""
     answer = RedirectResponse(_inside(next), 303)
     answer.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
     return answer
@@ -141,4 +158,4 @@ def choose_language(
 
 def _inside(where: str) -> str:
     """A path of ours; never another site."""
-    return where if where.startswith("/") and not where.startswith(("//", "/\\")) else "/"
+    return where if _OURS.fullmatch(where) else "/"

@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from collector import typography
 from collector.people import Session
 from contract import __version__
 from contract.days import LOCAL, now
-from contract.errors import PortalError
 from contract.verdict import Verdict
 
 Language = Literal["vi", "en"]
@@ -30,25 +30,30 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "private, no-cache",
+    # a page holds figures of one person's facilities: the next one at this computer must not get it by going back
+    "Cache-Control": "no-store",
 }
-
-
-_TITLES = {
+PROBLEMS = {
+    401: "Hãy đăng nhập",
     403: "Không được phép",
     404: "Không có trang này",
     409: "Số liệu vừa thay đổi",
-    429: "Máy chủ đang bận",
+    413: "Nội dung gửi lên quá lớn",
+    429: "Quá nhiều yêu cầu",
+    500: "Máy chủ gặp lỗi",
     503: "Tạm thời không có số liệu",
 }
+"""The headings of pages that tell of a problem, by status."""
+NOT_DONE = "Không thực hiện được"
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads a page, and in which language. `session` None: nobody has logged in."""
+    """Who reads a page, in which language, and where. `session` None: nobody has logged in."""
 
     session: Session | None
     language: Language
+    here: str
 
 
 def language_of(request: Request) -> Language:
@@ -56,49 +61,60 @@ def language_of(request: Request) -> Language:
     return "en" if request.cookies.get(LANGUAGE_COOKIE) == "en" else "vi"
 
 
+def here(request: Request) -> str:
+    """The address that shows this page again: with its query, or the front page for a form that was sent."""
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def page(reader: Reader, template: str, status: int = 200, **context: Any) -> HTMLResponse:
     """The page; `context` are the template's names."""
+    shown = {"session": reader.session, "language": reader.language, "here": reader.here}
     text = (
         _environment(reader.language)
         .get_template(template)
-        .render(session=reader.session, language=reader.language, version=__version__, moment=now(), **context)
+        .render(**shown, version=__version__, moment=now(), **context)
     )
     return HTMLResponse(text, status, HEADERS)
 
 
-def problem(request: Request, error: PortalError, headers: Mapping[str, str]) -> HTMLResponse:
+def problem(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> HTMLResponse:
     """The page for somebody whose request is answered with an error: what happened, and the way back."""
-    title = _TITLES.get(error.status, "Không thực hiện được")
-    answer = page(Reader(None, language_of(request)), "problem.html", error.status, title=title, sentence=str(error))
+    known: Reader | None = getattr(request.state, "reader", None)
+    # its own address may hold what was wrong: it is not repeated
+    reader = Reader(known.session if known else None, language_of(request), "/")
+    answer = page(reader, "problem.html", status, title=PROBLEMS.get(status, NOT_DONE), problem=sentence)
     answer.headers.update(headers)
     return answer
 
 
-def percent(share: Fraction | float | None, digits: int = 1, language: Language = "vi") -> str:
-    """`71,4 %`; an empty text for no share. Never rounds what misses 100 % up to it."""
+def percent(share: Fraction | None, language: Language = "vi") -> str:
+    """A share (0 … 1) to one decimal: `71,4 %`, in English `71.4%`; an empty text for no share."""
     if share is None:
         return ""
-    scaled = Fraction(share) * 100 * 10**digits
-    rounded = Fraction(round(scaled), 10**digits)
-    if rounded >= 100 > Fraction(share) * 100:
-        rounded = 100 - Fraction(1, 10**digits)
-    text = format_decimal(float(rounded), format=f"#,##0.{'0' * digits}" if digits else "#,##0", locale=language)
-    return f"{text}\N{NO-BREAK SPACE}%"
+    text = typography.percent(share)
+    return text if language == "vi" else _english(text).replace(typography.NBSP, "")
 
 
-def number(value: int, language: Language = "vi") -> str:
+def number(value: int | Decimal, language: Language = "vi") -> str:
     """`1.024` in Vietnamese, `1,024` in English."""
-    return format_decimal(value, locale=language)
-
-
-def day(value: date) -> str:
-    """`05/11/2026`."""
-    return f"{value:%d/%m/%Y}"
+    text = typography.number(value)
+    return text if language == "vi" else _english(text)
 
 
 def clock(value: datetime) -> str:
-    """`10:05 hôm nay` is said by the template; this is `10:05 21/11/2026`, local."""
+    """`10:05 21/11/2026`, local."""
     return f"{value.astimezone(LOCAL):%H:%M %d/%m/%Y}"
+
+
+def sentence(text: str) -> str:
+    """A sentence of an error, which begins small and ends without a full stop, as people read it."""
+    return typography.capitalised(text) + ("" if text.endswith((".", "?", "!", "…")) else ".")
+
+
+def _english(digits: str) -> str:
+    return digits.translate(str.maketrans(",.", ".,"))
 
 
 @cache
@@ -117,10 +133,11 @@ def _environment(language: Language) -> Environment:
 
     environment.install_gettext_callables(translated, counted, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
-        "percent": lambda share, digits=1: percent(share, digits, language),
+        "percent": lambda share: percent(share, language),
         "number": lambda value: number(value, language),
-        "day": day,
+        "day": typography.day,
         "clock": clock,
+        "sentence": sentence,
         "named": lambda entry: getattr(entry, language),
         "meaning": lambda entry: getattr(entry, f"meaning_{language}"),
     }

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from collector.store import as_text
 from collector.store.tables import audit, person, session
+from contract.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,19 @@ def change(connection: sa.Connection, person_id: int, **values: Any) -> None:
     connection.execute(person.update().where(person.c.id == person_id).values(**values))
 
 
-def fail(connection: sa.Connection, person_id: int) -> int:
-    """One more wrong password; returns how many in a row, whoever else tries at the same time."""
-    statement = person.update().where(person.c.id == person_id).values(failures=person.c.failures + 1)
-    return int(connection.execute(statement.returning(person.c.failures)).scalar_one())
+def attempt(connection: sa.Connection, name: str, at: datetime, most: int, until: datetime) -> int | None:
+    """One more try at a password, counted as wrong until it proves right; None while there is no such open account.
+
+    Returns how many tries in a row this is; the `most`-th locks the account until `until`. One statement, so that
+    those who try at the same time are counted one after the other.
+    """
+    count = sa.case((person.c.locked_until.is_(None), person.c.failures + 1), else_=1)
+    locked_until = sa.case((count >= most, sa.literal(until, person.c.locked_until.type)), else_=sa.null())
+    is_open = sa.or_(person.c.locked_until.is_(None), person.c.locked_until <= at)
+    statement = person.update().where(person.c.name == name, is_open)
+    statement = statement.values(failures=count, locked_until=locked_until)
+    found: int | None = connection.scalar(statement.returning(person.c.failures))
+    return found
 
 
 def accounts(connection: sa.Connection) -> list[Account]:
@@ -82,6 +92,14 @@ def account(connection: sa.Connection, name: str) -> Account | None:
     """The account that logs in with `name`."""
     row = connection.execute(sa.select(person).where(person.c.name == name)).first()
     return _account(row) if row else None
+
+
+def named(connection: sa.Connection, name: str) -> Account:
+    """The account of a person who must be there. Raises NotFoundError."""
+    found = account(connection, name)
+    if found is None:
+        raise NotFoundError("không có người dùng này")
+    return found
 
 
 def by_token(connection: sa.Connection, token_hash: str) -> Person | None:

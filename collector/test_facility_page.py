@@ -1,0 +1,126 @@
+"""The pages that alerts link to: a facility's, and the runbook."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+
+from collector.people import SESSION_COOKIE
+from collector.pages.rendering import LANGUAGE_COOKIE
+from collector.store.people import Person
+from contract.days import local_day, now
+from tests.office import Office, a_source, a_tally, serving
+
+PLAN = """
+issuer = "Sở Y tế"
+title = "Kế hoạch"
+short = "Kế hoạch thử"
+first_day = 2020-01-01
+last_day = 2099-12-31
+[[targets]]
+indicator = "cashless"
+ratio = 0.9
+section = "II.7"
+words = "90 %"
+"""
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """A hospital with a month of payments, one that never spoke."""
+    one = Office(f"sqlite:///{tmp_path / 'collector.sqlite'}", tmp_path)
+    his, today = one.speaker("12001"), local_day(now())
+    days = [today - timedelta(days=n) for n in range(1, 31)]
+    source = a_source(read_at=now().isoformat())
+    one.push(his, [a_tally(day, counts={"qr": 7, "cash": 3, "unknown": 1}) for day in days], [source], at=now())
+    one.register("12002", name="Bệnh viện <B>")
+    yield one
+    one.store.close()
+
+
+@pytest.fixture
+def http(office: Office, tmp_path: Path) -> Iterator[httpx.Client]:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN, "utf-8")
+    with serving(office.app(plan_files=(plan,))) as client:
+        yield client
+
+
+def enter(office: Office, http: httpx.Client, facility: str | None) -> None:
+    """The client carries the session of a reader of this facility; None: of the Sở."""
+    office.people.add(Person("an", "reader", facility), now())
+    first = office.people.first_password("an", now())
+    session = office.people.log_in("an", first, now())
+    office.people.choose_password(session, first, "một câu dài dễ nhớ", now())
+    http.cookies.set(SESSION_COOKIE, session.secret, http.base_url.host)
+
+
+def test_a_facilitys_page_says_each_verdict_in_words_with_the_counts_behind_it(
+    office: Office, http: httpx.Client
+) -> None:
+    enter(office, http, None)
+    answer = http.get("/facilities/12001")
+    assert answer.status_code == 200
+    text = " ".join(re.sub(r"<[^>]+>", " ", unescape(answer.text.replace("</a>", ""))).split())
+    assert "0 trong 1 chỉ số có chỉ tiêu đã đạt. Chưa đạt: Lần thu không dùng tiền mặt." in text
+    assert "70,0 % 210 / 300 · chưa phân loại 30 Chưa đạt thiếu 60" in text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "≥ 90,0 % Kế hoạch thử, II.7" in text.replace("\N{NO-BREAK SPACE}", " ")
+    assert 'id="cashless"' in answer.text  # what alerts link to
+    assert "his (his.sql): đọc được" in text
+    assert "Content-Security-Policy" in answer.headers
+
+
+def test_a_facility_that_never_spoke_has_a_page_that_says_what_to_do(office: Office, http: httpx.Client) -> None:
+    enter(office, http, "12002")
+    answer = http.get("/facilities/12002")
+    assert "Chưa có nguồn nào gửi số liệu" in answer.text
+    assert "Chưa có số liệu" in answer.text
+    assert "<B>" not in answer.text and "&lt;B&gt;" in answer.text
+
+
+def test_the_page_of_another_facility_is_not_there(office: Office, http: httpx.Client) -> None:
+    enter(office, http, "12002")
+    other, nowhere = (http.get(f"/facilities/{one}", headers={"Accept": "text/html"}) for one in ("12001", "99999"))
+    assert (other.status_code, nowhere.status_code) == (404, 404)
+    assert re.sub("99999", "12001", nowhere.text) == other.text
+
+
+def test_nobody_sees_a_facility_without_logging_in(http: httpx.Client) -> None:
+    answer = http.get("/facilities/12001?x=1")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/facilities/12001%3Fx%3D1")
+
+
+def test_the_page_is_there_in_english_too(office: Office, http: httpx.Client) -> None:
+    enter(office, http, None)
+    http.cookies.set(LANGUAGE_COOKIE, "en", http.base_url.host)
+    text = http.get("/facilities/12001").text
+    assert '<html lang="en">' in text
+    assert "0 of the 1 indicators with a target are on target." in text
+    assert "70.0" in text and "Below target" in text
+
+
+def test_every_alert_has_its_heading_on_the_runbooks_page(http: httpx.Client) -> None:
+    answer = http.get("/docs/runbook")
+    assert answer.status_code == 200
+    headings = re.findall(r"^## (\w+)$", (Path(__file__).parents[1] / "docs" / "runbook.md").read_text("utf-8"), re.M)
+    assert len(headings) > 10
+    assert [one for one in headings if f'<h2 id="{one.lower()}">' not in answer.text] == []
+
+
+def test_the_front_page_leads_to_every_facility_in_vietnamese_order(office: Office, http: httpx.Client) -> None:
+    for code, name in (("3", "Đông"), ("4", "Dương"), ("5", "Em")):
+        office.register(code, name=name)
+    enter(office, http, None)
+    links = re.findall(r'<a href="/facilities/(\w+)">', http.get("/").text)
+    assert links.index("4") < links.index("3") < links.index("5")
+    assert set(links) == {"12001", "12002", "3", "4", "5"}
+
+
+def test_people_of_a_facility_begin_at_its_page(office: Office, http: httpx.Client) -> None:
+    enter(office, http, "12002")
+    answer = http.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/facilities/12002")
