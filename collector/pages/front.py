@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from collector import collation
 from collector.pages.door import reader
@@ -16,12 +16,10 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 def front(parts: Annotated[Parts, Depends(parts_of)], found: Annotated[Reader, Depends(reader)]) -> Response:
-    """The facilities, until the overview stands here; people of a facility are led to its page."""
+    """The facilities that the reader may see, until the overview stands here."""
     assert found.session is not None
     own = found.session.person.facility
-    if own is not None:
-        return RedirectResponse(f"/facilities/{own}", 303)
     with parts.store.read() as connection:
-        facilities = registry.facilities(connection)
+        facilities = registry.facilities(connection, None if own is None else [own])
     by_name = sorted(facilities, key=lambda one: collation.key(one.name))
     return page(found, "front.html", facilities=by_name, metrics_are_open=parts.settings.metrics_token is None)
