@@ -84,7 +84,7 @@ def _demo(console: Console, home: Path, port: int, seed: int, seconds: int | Non
 
 def _places(running: Running, watch: Watch) -> Iterator[tuple[str, str]]:
     """What there is to look at, and where; a command in one line, to be copied."""
-    yield "Cổng thông tin", f"{running.address}/"
+    yield "Cổng thông tin", f"{running.address}/ (đăng nhập: demo, mật khẩu dùng một lần: {running.password})"
     yield "Số liệu cho Prometheus", f"{running.address}/metrics"
     for what, path in (("Kết quả so với chỉ tiêu", "standings"), ("Cảnh báo", "alerts")):
         yield what, f"curl -H 'Authorization: Bearer {running.token}' {running.address}/api/v1/{path}"

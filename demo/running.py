@@ -49,7 +49,7 @@ class Running:
         self._config.parent.mkdir()
         self._config.write_text(collector_toml(port, self.plans, standings), "utf-8")
         self.token, codes = self._set_up()
-        """`token`: of a person who may read everything."""
+        """`token`: of the person `demo`, who may read everything, and logs in with `password` once."""
         self._http = httpx.Client(
             base_url=self.address, headers={"Authorization": f"Bearer {self.token}"}, timeout=30, trust_env=False
         )
@@ -97,7 +97,9 @@ class Running:
             store.migrate()
             registry.register(store, registry.read(province.facilities_csv), catalogue.load(), province.registered_at)
             access = Access(store, settings.revocations)
-            token = People(store).add(Person("demo", "reader", None), now())
+            people = People(store)
+            token = people.add(Person("demo", "reader", None), now())
+            self.password = people.first_password("demo", now())
             return token, {one.name: access.make_code(one.facilities, None, now()) for one in province.agents}
 
     def _start_agent(self, agent: Agent, code: str) -> None:
