@@ -20,7 +20,7 @@ test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the who
 	@# what fails beside two thousand others on a busy machine is run once more by itself; failing again fails the run
 	$(BIN)/python -m pytest -n auto --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
-fast: $(VENV)/test.stamp  ## the tests that need no server, under a minute
+fast: $(VENV)/test.stamp  ## the tests that need no server
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 faults: $(VENV)/test.stamp  ## kill -9 at random on a bad line: nothing lost, nothing invented; KILLS=300 SEED=1 DATABASE=postgresql
