@@ -135,7 +135,7 @@ def test_the_page_of_the_dashboards_has_a_configuration_that_is_accepted(tmp_pat
     (text,) = [textwrap.dedent(one) for one in blocks if "    [dashboards]\n" in one]
     (tmp_path / "dashboards.toml").write_text(text, "utf-8")
     (tmp_path / "calendar.toml").touch()
-    (tmp_path / "facilities.csv").write_text("id,name,area,email\n", "utf-8")
+    (tmp_path / "facilities.csv").write_text("id,name,area,email\n12001,Bệnh viện,,\n", "utf-8")
     (tmp_path / "plans").symlink_to(ROOT / "config" / "plans")
     assert settings.load(tmp_path / "dashboards.toml").mail is not None
 
