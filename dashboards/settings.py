@@ -189,16 +189,16 @@ def _places(file: Path) -> tuple[Place, ...]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             table = csv.DictReader(text)
-            rows = list(table)
+            columns, rows = table.fieldnames or (), list(table)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
     wanted = ("id", "name", "area", "email")
-    missing = [one for one in wanted if one not in (table.fieldnames or ())]
+    missing = [one for one in wanted if one not in columns]
     if missing:
         raise ConfigError(f"{file}: thiếu cột {', '.join(missing)}")
     if not rows:
         raise ConfigError(f"{file}: không có cơ sở nào, nên sẽ không ai nhận được thư")
-    return tuple(Place(*(row[one].strip() for one in wanted)) for row in rows)
+    return tuple(Place(*((row[one] or "").strip() for one in wanted)) for row in rows)
 
 
 def _secret(file: Path) -> str:

@@ -21,6 +21,11 @@ def test_the_facilities_are_read_with_their_addresses(tmp_path: Path) -> None:
     assert (place.id, place.name, place.area, place.email) == ("12001", "Bệnh viện", "Xã A", "a@x.vn")
 
 
+def test_a_line_that_ends_early_is_a_facility_without_an_address(tmp_path: Path) -> None:
+    (place,) = load(settings_with(tmp_path, "id,name,area,email\n12001,Bệnh viện\n")).places
+    assert (place.area, place.email) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("", "thiếu cột id, name, area, email"), ("id,name,area\n1,A,B\n", "email"), ("id,name,area,email\n", "không ai")],
