@@ -18,7 +18,7 @@ demo: $(VENV)/demo.stamp  ## a province in a box; SECONDS=60 ends it by itself
 
 test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the whole suite
 	@# what fails beside two thousand others on a busy machine is run once more by itself; failing again fails the run
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -n auto --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 fast: $(VENV)/test.stamp  ## the tests that need no server
 	$(BIN)/python -m pytest -n auto -m "not slow"
