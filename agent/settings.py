@@ -1,6 +1,5 @@
 """agent.toml: read, checked whole, every problem named at once."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 
+from contract import toml_file
 from contract.adapter import SourceConfig
 from contract.catalogue import Cadence
 from contract.errors import ConfigError
@@ -96,12 +96,7 @@ def load(file: Path, problems_of_kinds: Callable[[Sequence[Source]], Iterable[st
     A source's kind checks the keys of its own when the agent starts; when the file has other problems, it is asked
     by `problems_of_kinds`, so that all are named at once.
     """
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    content = toml_file.read(file)
     problems = [f"{file}: không có bảng [{name}]" for name in content if name not in ("agent", "sources")]
     table = _checked(AgentTable, content.get("agent", {}), f"{file}: [agent]", problems)
     facilities = _facilities(table, file, problems) if table else _named(content.get("agent"))

@@ -1,7 +1,6 @@
 """collector.toml: read and checked whole, every problem named at once."""
 
 import ipaddress
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from collector.letterhead import Letterhead
 from collector.thresholds import Confirmation, Limits, Thresholds
 from collector.windows import Window
 from collector.yardstick import Yardstick
-from contract import calendar, catalogue, plan
+from contract import calendar, catalogue, plan, toml_file
 from contract.errors import ConfigError
 from contract.problems import sentences
 
@@ -83,12 +82,7 @@ class Settings:
 
 def load(file: Path) -> Settings:
     """Read `file`. Raises ConfigError with every problem."""
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    content = toml_file.read(file)
     try:
         whole = File.model_validate(content)
     except ValidationError as error:

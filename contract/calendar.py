@@ -4,7 +4,6 @@ The government moves days off from year to year; `calendar.toml` says so: `[[off
 days off) and `[[work]]` day, name (worked although a weekend or a holiday).
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +13,7 @@ from pathlib import Path
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contract import toml_file
 from contract.days import DayRange
 from contract.errors import ConfigError
 from contract.problems import sentences
@@ -72,11 +72,7 @@ def load(file: Path | None) -> Calendar:
     if file is None:
         return Calendar()
     try:
-        content = _File.model_validate(tomllib.loads(file.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+        content = _File.model_validate(toml_file.read(file))
     except ValidationError as error:
         raise ConfigError(sentences(str(file), error)) from None
     problems = [

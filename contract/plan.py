@@ -4,7 +4,6 @@ A plan is a TOML file that a Sở keeps; its id is the file's name without `.tom
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contract import toml_file
 from contract.catalogue import Catalogue, Code, Level
 from contract.errors import ConfigError
 from contract.problems import sentences
@@ -177,12 +177,7 @@ def load(files: Sequence[Path], catalogue: Catalogue) -> tuple[Plan, ...]:
 
 def read(file: Path, catalogue: Catalogue) -> Plan:
     """One plan file. Raises ConfigError that names every mistake, with file and key."""
-    try:
-        content = tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    content = toml_file.read(file, parse_float=Decimal)
     problems = [f"{file}: id: mã của kế hoạch là tên tệp, không đặt ở đây"] if "id" in content else []
     try:
         plan = parse({**content, "id": file.stem}, str(file), catalogue)

@@ -1,7 +1,6 @@
 """dashboards.toml: what boards, rules and routes are made from; read and checked whole, every problem named at once."""
 
 import csv
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
-from contract import calendar, catalogue, plan
+from contract import calendar, catalogue, plan, toml_file
 from contract.calendar import Calendar
 from contract.catalogue import Catalogue
 from contract.errors import ConfigError
@@ -160,11 +159,7 @@ class _File(_Table):
 def load(file: Path) -> Settings:
     """Read `file` and what it names. Raises ConfigError with every problem."""
     try:
-        content = _File.model_validate(tomllib.loads(file.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+        content = _File.model_validate(toml_file.read(file))
     except ValidationError as error:
         raise ConfigError(sentences(str(file), error)) from None
     general, directory = content.dashboards, file.absolute().parent

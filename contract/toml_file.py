@@ -1,0 +1,18 @@
+"""Reads a TOML file that a person wrote."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contract.errors import ConfigError
+
+
+def read(file: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
+    """The tables of `file`. Raises ConfigError that names the file and says what is wrong."""
+    try:
+        return tomllib.loads(file.read_text("utf-8"), parse_float=parse_float)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
