@@ -92,12 +92,6 @@ def closed(moment: datetime) -> list[str]:
     return [f"{before:%Y-%m}", f"{last:%Y-%m}"]
 
 
-def was_active(facility: Facility, days: DayRange) -> bool:
-    """Whether the facility was active on some day of the month."""
-    begun = facility.active_from is None or facility.active_from <= days.last
-    return begun and (facility.active_to is None or facility.active_to >= days.first)
-
-
 # --- reading
 
 
@@ -113,7 +107,7 @@ def recent(
     for period in closed(moment):
         days = days_of(period)
         signed = [one for one in found if one.period == period]
-        if was_active(data.facility, days):
+        if data.facility.was_active(days):
             now = version(data, yardstick, days) if signed else None
             months.append(_month(data.facility, period, signed, now, rules))
     return months
@@ -141,7 +135,7 @@ def look(
     after = days.last + timedelta(days=1)
     if moment < midnight(after):
         raise BadRequestError(f"{_named(period)} chưa kết thúc: xác nhận được từ ngày {after:%d/%m/%Y}")
-    if not was_active(places[0], days):
+    if not places[0].was_active(days):
         raise BadRequestError(f"cơ sở không hoạt động trong {_named(period)}")
     data = load(connection, yardstick.catalogue, places, days.first, days.last)[0]
     now = version(data, yardstick, days)

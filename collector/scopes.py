@@ -82,7 +82,9 @@ class Scopes:
     def put(self, facility: Facility, found: Iterable[Standing]) -> None:
         """These are the standings of the facility now."""
         self.drop(facility.id)
-        standings = [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE and _is_open(facility, one)]
+        # a facility that has closed is not for ever one without data
+        there = (one for one in found if facility.was_active(one.days))
+        standings = [one for one in there if one.verdict is not Verdict.NOT_APPLICABLE]
         self._added[facility.id] = facility, standings
         self._count(facility, standings, 1)
 
@@ -145,13 +147,6 @@ class Scopes:
         if held is not None and all_told:
             verdict = held_against(held, met, all_told, self._yardstick.thresholds)
         return _standing(scope, indicator, window, "facilities", figures, held, verdict, verdicts)
-
-
-def _is_open(facility: Facility, one: Standing) -> bool:
-    """Whether the facility was there in the window: one that has closed is not for ever one without data."""
-    return (facility.active_from is None or facility.active_from <= one.days.last) and (
-        facility.active_to is None or one.days.first <= facility.active_to
-    )
 
 
 def _standing(

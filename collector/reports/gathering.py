@@ -144,7 +144,7 @@ def gather(
     known = registry.facilities(connection, None if only is None else [only])
     if only is not None and not known:
         raise NotFoundError("không có cơ sở này")
-    facilities = [one for one in known if confirm.was_active(one, span.days)]
+    facilities = [one for one in known if one.was_active(span.days)]
     plans = [one for one in yardstick.plans if _in_force(one, yardstick.plans, span.days.last)]
     followed = [Followed(plan, one) for plan in plans for one in plan.follow]
     lines: list[Line] = []
@@ -244,7 +244,7 @@ def _months(
     """Where the confirmation of each month stands; None: nobody has signed, or it is not over yet."""
     for days in span.months:
         after = days.last + _ONE
-        if not confirm.was_active(data.facility, days):
+        if not data.facility.was_active(days):
             continue
         if span.today < after:
             yield None

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from collector.store import as_text
 from collector.store.tables import agent, facility, facility_code, pause
+from contract.days import DayRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Facility:
     indicators: tuple[str, ...] | None
     registered_at: datetime
     last_push_at: datetime | None = None
+
+    def was_active(self, days: DayRange) -> bool:
+        """Whether the facility was active on some day of `days`."""
+        begun = self.active_from is None or self.active_from <= days.last
+        return begun and (self.active_to is None or self.active_to >= days.first)
 
 
 @dataclass(frozen=True, slots=True)
