@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
@@ -10,6 +11,7 @@ from random import Random
 from typing import Literal
 
 import httpx
+import psycopg
 
 from collector import registry
 from collector.access import Access
@@ -30,6 +32,7 @@ Database = Literal["sqlite", "postgresql"]
 _AGENTS = (("12001", "12002"), ("12003",))
 _QUICK = "poll_minutes = 0.06"
 _PORTS = range(21_000, 31_000)
+_POSTGRES_SECONDS = 30
 
 
 class World:
@@ -142,5 +145,20 @@ def database(kind: Database, directory: Path, programs: Programs) -> Iterator[st
             server.ensure_pgdata_inited()
             command = (str(server.bin_path / "postgres"), "-D", home, "-k", home, "-c", "listen_addresses=")
             programs.launch("postgres", command, server.system_user)
+            _await_postgres(home)
             yield f"postgresql+psycopg://postgres@/postgres?host={home}"
             programs.stop("postgres")
+
+
+def _await_postgres(home: str) -> None:
+    """Return when the server in `home` takes connections."""
+    deadline = time.monotonic() + _POSTGRES_SECONDS
+    while True:
+        try:
+            psycopg.connect(host=home, user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
