@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from collector.people import SESSION_COOKIE, Session
 from collector.store import people as stored
 from collector.store.people import Person
 from contract.days import now
+from tests.browsing import BROWSER, Page
 from tests.office import Office, bearer, serving
 
 AN = Person("an", "confirmer", "12001", "Nguyễn Văn An")
 OWN = "trời hôm nay có mây"
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -65,24 +64,6 @@ def enter(office: Office, http: httpx.Client, must_change: bool = False) -> Sess
     session = session_of(office, must_change)
     carry(http, SESSION_COOKIE, session.secret)
     return session
-
-
-class Page(HTMLParser):
-    """What a page holds."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.feed(answer.text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def every(self, tag: str) -> list[dict[str, str]]:
-        return [found for name, found in self.tags if name == tag]
-
-    def links(self) -> set[str]:
-        return {one["href"] for one in self.every("a") if not one["href"].startswith("#")}
 
 
 # --- in and out
@@ -419,8 +400,10 @@ def test_every_text_of_the_templates_and_of_problems_has_its_english() -> None:
     for file in folder.joinpath("templates").iterdir():
         for _, _, text in environment.extract_translations(file.read_text("utf-8")):  # type: ignore[attr-defined]
             texts |= {text} if isinstance(text, str) else set(text or ())
-    with folder.joinpath("translations", "en.po").open("rb") as file_of_words:
-        english = {str(one.id): str(one.string) for one in read_po(file_of_words) if one.id}
+    english = {}
+    for file in folder.joinpath("translations", "en").iterdir():
+        with file.open("rb") as file_of_words:
+            english |= {str(one.id): str(one.string) for one in read_po(file_of_words) if one.id}
     assert {text for text in texts if text and not english.get(text)} == set()
     for vietnamese, words in english.items():
         assert sorted(re.findall(r"%\(\w+\)s", vietnamese)) == sorted(re.findall(r"%\(\w+\)s", words))

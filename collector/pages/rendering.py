@@ -149,6 +149,8 @@ def _words(language: Language) -> Mapping[str, str]:
     """Vietnamese text → the same in `language`; what is not there stays Vietnamese."""
     if language == "vi":
         return {}
-    file = resources.files("collector").joinpath("translations", f"{language}.po")
-    with file.open("rb") as text:
-        return {str(one.id): str(one.string) for one in read_po(text) if one.id and one.string}
+    words = {}
+    for file in resources.files("collector").joinpath("translations", language).iterdir():
+        with file.open("rb") as text:
+            words |= {str(one.id): str(one.string) for one in read_po(text) if one.id and one.string}
+    return words

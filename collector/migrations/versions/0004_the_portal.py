@@ -1,0 +1,10 @@
+"""The portal: what its pages keep."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
