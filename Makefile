@@ -6,6 +6,8 @@ SECONDS ?=
 KILLS ?= 300
 SEED ?= 1
 DATABASE ?= sqlite
+# the tests start Python hundreds of times: compiled once, each starts in half the time
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test fast faults bench lint debian lock clean
@@ -18,7 +20,7 @@ demo: $(VENV)/demo.stamp  ## a province in a box; SECONDS=60 ends it by itself
 
 test: debian $(VENV)/test.stamp lint  ## everything the tests need, then the whole suite
 	@# what fails beside two thousand others on a busy machine is run once more by itself; failing again fails the run
-	$(BIN)/python -m pytest -n auto --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 fast: $(VENV)/test.stamp  ## the tests that need no server
 	$(BIN)/python -m pytest -n auto -m "not slow"
@@ -37,7 +39,7 @@ lint: $(VENV)/test.stamp  ## style and types
 debian:  ## Debian's programs that the tests start
 	@missing=""; \
 	for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
-	  mariadbd:mariadb-server pdftotext:poppler-utils; do \
+	  mariadbd:mariadb-server pdftotext:poppler-utils chromium:chromium; do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	for name in libreoffice-writer-nogui fonts-liberation2; do \

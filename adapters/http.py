@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract import __version__
+from contract import __version__, tls
 from contract.adapter import SourceConfig
 from contract.errors import ConfigError, SourceChangedError, SourceDeniedError, SourceError, SourceUnavailableError
 
@@ -45,6 +45,7 @@ class Connection(BaseModel):
     client_cert_file: str | None = None
     client_key_file: str | None = None
     proxy: str | None = None
+    allow_plain_http: bool = False
 
 
 class Answer(NamedTuple):
@@ -59,7 +60,7 @@ class Http:
 
     def __init__(self, config: SourceConfig, options: Connection, authorization: str = "") -> None:
         """`authorization` goes with every call (`basic`, `bearer`). Raises ConfigError; reads the files named only."""
-        self._base = _base(config, options.url)
+        self._base = _base(config, options)
         self._timeout = config.timeout_seconds
         headers = {"User-Agent": f"nhipso-agent/{__version__}", "Accept-Encoding": "gzip"}
         self._new_client = partial(
@@ -230,15 +231,17 @@ def secret(config: SourceConfig, key: str, path: str | None, problems: list[str]
     return text
 
 
-def _base(config: SourceConfig, url: str) -> httpx.URL:
+def _base(config: SourceConfig, options: Connection) -> httpx.URL:
     try:
-        base = httpx.URL(url.rstrip("/") + "/")
+        base = httpx.URL(options.url.rstrip("/") + "/")
     except (httpx.InvalidURL, ValueError):
         base = httpx.URL("")
     if base.scheme not in ("http", "https") or not base.host:
         raise ConfigError(f"{config.place}: url: phải là một địa chỉ https://… hoặc http://…")
     if base.userinfo or base.query or base.fragment:
         raise ConfigError(f"{config.place}: url: không ghi tài khoản, mật khẩu, dấu ? hoặc # trong địa chỉ")
+    if base.scheme == "http" and not tls.is_loopback(base.host) and not options.allow_plain_http:
+        raise ConfigError(f"{config.place}: url: {tls.REFUSED}")
     return base
 
 
@@ -253,7 +256,7 @@ def _context(config: SourceConfig, options: Connection, scheme: str) -> ssl.SSLC
     try:
         context = ssl.create_default_context(cafile=place(options.ca_file))
     except (OSError, ssl.SSLError):
-        raise ConfigError(f"{config.place}: ca_file: không đọc được chứng chỉ từ {options.ca_file}") from None
+        raise ConfigError(f"{config.place}: ca_file: không đọc được chứng thư từ {options.ca_file}") from None
     if options.client_key_file and not options.client_cert_file:
         raise ConfigError(f"{config.place}: client_key_file: cần có cả client_cert_file")
     if options.client_cert_file:
@@ -263,7 +266,7 @@ def _context(config: SourceConfig, options: Connection, scheme: str) -> ssl.SSLC
             context.load_cert_chain(certificate, key, password="")
         except (OSError, ssl.SSLError, ValueError):
             raise ConfigError(
-                f"{config.place}: client_cert_file, client_key_file: không đọc được chứng chỉ và khóa của agent"
+                f"{config.place}: client_cert_file, client_key_file: không đọc được chứng thư và khóa của agent"
             ) from None
     return context
 
@@ -297,15 +300,8 @@ def _inflated(pieces: Iterator[bytes], window_bits: int) -> Iterator[bytes]:
 
 
 def _why(error: httpx.HTTPError) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                "chứng chỉ TLS của máy chủ không được tin cậy: kiểm tra ca_file, tên máy trong url và đồng hồ máy này"
-            )
-        if isinstance(cause, ssl.SSLError):
-            return "không bắt tay TLS được với máy chủ: kiểm tra client_cert_file và client_key_file"
-        cause = cause.__cause__ or cause.__context__
+    if why := tls.failure(error):
+        return why
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return "không kết nối được tới máy chủ"
     return "máy chủ ngắt kết nối giữa chừng"

@@ -83,14 +83,23 @@ def _settings(context: click.Context, file: Path | None) -> Settings:
 
 
 @contextmanager
-def _agent(context: click.Context, file: Path | None) -> Iterator[Agent]:
-    agent = start(_settings(context, file), now())
-    if agent.disk.quarantined:
-        log.error("sổ của agent bị hỏng, đã cất tại %s; bắt đầu sổ mới và đọc lại nguồn", agent.disk.quarantined)
+def _private() -> Iterator[None]:
+    """What is written meanwhile is for this account only."""
+    before = os.umask(0o077)
     try:
-        yield agent
+        yield
     finally:
-        agent.close()
+        os.umask(before)
+
+
+@contextmanager
+def _agent(context: click.Context, file: Path | None) -> Iterator[Agent]:
+    with _private(), closing(start(_settings(context, file), now())) as agent:
+        if agent.disk.quarantined:
+            log.error("sổ của agent bị hỏng, đã cất tại %s; bắt đầu sổ mới và đọc lại nguồn", agent.disk.quarantined)
+        for warning in agent.warnings():
+            log.warning("%s", warning)
+        yield agent
 
 
 @main.command()
@@ -115,7 +124,7 @@ def _sample() -> str:
 
 @main.command()
 @click.option("--collector", help="Địa chỉ máy chủ của Sở (mặc định: như trong agent.toml).")
-@click.option("--code", required=True, help="Mã ghi danh dùng một lần do Sở cấp.")
+@click.option("--code", prompt="Mã ghi danh", help="Mã ghi danh dùng một lần do Sở cấp; không ghi ở đây thì được hỏi.")
 @_config_option
 @click.pass_context
 def enrol(context: click.Context, collector: str | None, code: str, file: Path | None) -> None:
@@ -128,6 +137,7 @@ def enrol(context: click.Context, collector: str | None, code: str, file: Path |
     try:
         # Opened before the code is used: it can be used only once.
         with (
+            _private(),
             closing(Link(replace(settings, collector=collector.rstrip("/")) if collector else settings)) as link,
             os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened,
         ):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.disk import Disk
 from agent.ledger import Ledger
-from agent.link import Link
+from agent.link import Link, warnings
 from agent.poll import Poller, Wish
 from agent.pusher import Pusher, known_catalogue
 from agent.reader import Description
@@ -80,6 +80,10 @@ class Agent:
             return False
         # A moment in the future was written under a wrong clock.
         return not due <= done <= now()
+
+    def warnings(self) -> list[str]:
+        """What hospital IT must be told before it hurts: no TLS, certificates that run out. Raises StorageError."""
+        return warnings(self.settings, self.disk.state("certificate_until", datetime.fromisoformat), now())
 
     def close(self) -> None:
         """Release the connection to the collector and the file."""

@@ -4,12 +4,14 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agent.app import LEDGER, Agent, start
 from agent.disk import Disk
 from agent.ledger import Ledger
+from agent.link import warnings
 from agent.poll import Wish
 from agent.settings import Settings, Source
 from agent.sources import Sources
@@ -73,6 +75,8 @@ def status(settings: Settings, directory: Path) -> dict[str, Any]:
         "waiting": waiting,
         "parked": parked,
         **{name: disk.state(name, str) for name in ("last_ack", "store_id", "nightly_at")},
+        "push_failure": disk.state("push_failure", json.loads),
+        "warnings": warnings(settings, disk.state("certificate_until", datetime.fromisoformat), now()),
         "differing": disk.state("differing", json.loads) or {},
         "damaged_ledgers": sorted(str(file) for file in settings.data_dir.glob(f"{LEDGER}.damaged-*")),
         "sources": [_source_status(ledger, sources, source) for source in settings.sources],

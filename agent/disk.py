@@ -3,10 +3,12 @@
 WAL with `synchronous=FULL`: what was committed survives a power cut (SQLite: "PRAGMA synchronous").
 """
 
+import errno
 import logging
 import secrets
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,6 +27,7 @@ CREATE TABLE tally (
   acked INTEGER NOT NULL DEFAULT 0,
   stored INTEGER,                  -- the collector holds other counts at this revision: read the day again
   parked TEXT, reason TEXT,        -- refused with this code, or put aside
+  sum INTEGER NOT NULL DEFAULT 0,  -- `row_sum` of the key, revision, counts, stored
   PRIMARY KEY (source, facility, measure, day)
 ) WITHOUT ROWID;
 CREATE INDEX tally_waiting ON tally (day) WHERE revision > acked AND parked IS NULL AND stored IS NULL;
@@ -58,7 +61,7 @@ CREATE TABLE touched (
 ) WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_VERSION = 1
+_VERSION = 2
 # What says that the file itself is damaged, not that something is busy or full.
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _T = TypeVar("_T")
@@ -74,6 +77,11 @@ def decoded(decode: Callable[[str], _T], text: str) -> _T:
         return decode(text)
     except (ValueError, TypeError):
         raise DamagedError from None
+
+
+def row_sum(*cells: str | int | None) -> int:
+    """CRC-32 of cells of a row: SQLite keeps no checksums, and a flipped bit may turn one digit into another."""
+    return zlib.crc32(repr(cells).encode())
 
 
 class Disk:
@@ -122,6 +130,9 @@ class Disk:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute("INSERT INTO state VALUES ('hide_key', ?)", (secrets.token_hex(32),))
+            elif version == 1:
+                _add_sums(connection)
+            if version < _VERSION:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
             if version > _VERSION:
@@ -199,6 +210,13 @@ class Disk:
             self._connection = None
 
 
+def _add_sums(connection: sqlite3.Connection) -> None:
+    """A ledger of version 1 had none: what is there is believed."""
+    connection.execute("ALTER TABLE tally ADD COLUMN sum INTEGER NOT NULL DEFAULT 0")
+    connection.create_function("row_sum", 7, row_sum, deterministic=True)
+    connection.execute("UPDATE tally SET sum = row_sum(source, facility, measure, day, revision, counts, stored)")
+
+
 def _is_damage(error: Exception) -> bool:
     if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorname"):
         return True  # Python's own: a text that is not UTF-8
@@ -207,10 +225,11 @@ def _is_damage(error: Exception) -> bool:
 
 def _why(error: Exception) -> str:
     """Our own words; SQLite's text could quote what was being written."""
-    name = str(getattr(error, "sqlite_errorname", type(error).__name__))
-    if name.startswith("SQLITE_FULL"):
+    number = error.errno if isinstance(error, OSError) else None
+    name = str(getattr(error, "sqlite_errorname", errno.errorcode.get(number or 0, type(error).__name__)))
+    if name.startswith(("SQLITE_FULL", "ENOSPC")):
         return "đĩa đầy, hãy giải phóng dung lượng"
-    if name.startswith(("SQLITE_READONLY", "PermissionError", "SQLITE_CANTOPEN")):
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "EACCES", "EPERM", "EROFS")):
         return "không có quyền ghi vào thư mục dữ liệu"
     if _is_damage(error):
         return "tệp bị hỏng"

@@ -2,16 +2,20 @@
 
 A row waits to be sent while revision > acked, unless it is parked (refused, or put aside) or unsettled (the
 collector holds other counts at `stored`, so its day has to be read again first).
+
+Every row carries a checksum. One whose bits have flipped on the disk is never sent: nothing of it is believed but that
+its day must be read again.
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from agent.disk import Disk, decoded
+from agent.disk import Disk, decoded, row_sum
 from contract.adapter import DayCount
 from contract.days import DayRange
 from contract.tally import Ack, Counts, Key, MonthDigest, Tally, digest
@@ -24,6 +28,7 @@ _ASIDE = (VANISHED, UNREADABLE)
 _WAITING = "revision > acked AND parked IS NULL AND stored IS NULL"
 _WHERE_KEY = "WHERE source = ? AND facility = ? AND measure = ? AND day = ?"
 KEEP_DAYS = 400
+log = logging.getLogger(__name__)
 
 
 class Parked(NamedTuple):
@@ -57,13 +62,14 @@ class Ledger:
         """Tallies to send, today's first, then backwards."""
         with self._disk.transaction() as connection:
             rows = connection.execute(
-                "SELECT source, facility, measure, day, revision, counts FROM tally INDEXED BY tally_waiting"
+                "SELECT source, facility, measure, day, revision, counts, sum FROM tally INDEXED BY tally_waiting"
                 f" WHERE {_WAITING} ORDER BY day DESC LIMIT ?",
                 (limit,),
-            )
+            ).fetchall()
             return [
                 Tally(Key(facility, source, measure, _day(day)), revision, _counts(counts))
-                for source, facility, measure, day, revision, counts in rows
+                for source, facility, measure, day, revision, counts, sum_ in rows
+                if _holds(connection, (source, facility, measure, day), sum_, revision, counts, None)
             ]
 
     def tallies(self, source: str, days: DayRange) -> list[Tally]:
@@ -100,15 +106,20 @@ class Ledger:
                 elif index in refused:
                     self._park(connection, tally, refused[index].code, refused[index].reason)
                 else:
+                    # a row that was found damaged meanwhile has begun anew, below what was sent
                     connection.execute(
-                        f"UPDATE tally SET acked = MAX(acked, ?) {_WHERE_KEY}", (tally.revision, *_row(tally.key))
+                        f"UPDATE tally SET acked = MAX(acked, ?) {_WHERE_KEY} AND revision >= ?",
+                        (tally.revision, *_row(tally.key), tally.revision),
                     )
 
     def _unsettle(self, connection: sqlite3.Connection, tally: Tally, stored: int) -> None:
         # Already above what is stored: the row changed since it was sent and will win by itself.
-        connection.execute(
-            f"UPDATE tally SET stored = ? {_WHERE_KEY} AND revision <= ?", (stored, *_row(tally.key), stored)
-        )
+        row = connection.execute(
+            f"SELECT revision, counts FROM tally {_WHERE_KEY} AND revision <= ?", (*_row(tally.key), stored)
+        ).fetchone()
+        if row:
+            sum_ = row_sum(*_row(tally.key), *row, stored)
+            connection.execute(f"UPDATE tally SET stored = ?, sum = ? {_WHERE_KEY}", (stored, sum_, *_row(tally.key)))
 
     def _park(self, connection: sqlite3.Connection, tally: Tally, code: str, reason: str) -> None:
         connection.execute(
@@ -129,11 +140,16 @@ class Ledger:
     def give_up(self, keys: Iterable[Key]) -> None:
         """These days cannot be read again: the collector's counts stand, and the rows take its revision."""
         with self._disk.transaction() as connection:
-            connection.executemany(
-                "UPDATE tally SET revision = stored, acked = stored, parked = ?, reason = NULL"
-                f" {_WHERE_KEY} AND stored IS NOT NULL",
-                [(UNREADABLE, *_row(key)) for key in keys],
-            )
+            for key in keys:
+                row = connection.execute(
+                    f"SELECT stored, counts FROM tally {_WHERE_KEY} AND stored IS NOT NULL", _row(key)
+                ).fetchone()
+                if row:
+                    stored, counts = row
+                    connection.execute(
+                        f"UPDATE tally SET revision = ?, acked = ?, sum = ?, parked = ?, reason = NULL {_WHERE_KEY}",
+                        (stored, stored, row_sum(*_row(key), stored, counts, stored), UNREADABLE, *_row(key)),
+                    )
 
     def retry_refused(self) -> None:
         """Offer again what was refused: the catalogue or the registry may have changed."""
@@ -199,15 +215,16 @@ class Ledger:
         open_months: set[tuple[str, str, str]] = set()
         with self._disk.transaction() as connection:
             rows = connection.execute(
-                f"SELECT facility, measure, day, counts, ({_WAITING}) OR stored IS NOT NULL OR parked IS NOT NULL"
-                " FROM tally WHERE source = ?",
+                "SELECT facility, measure, day, revision, counts, sum,"
+                f" ({_WAITING}) OR stored IS NOT NULL OR parked IS NOT NULL FROM tally WHERE source = ?",
                 (source,),
-            )
-            for facility, measure, day, counts, is_open in rows:
+            ).fetchall()
+            for facility, measure, day, revision, counts, sum_, is_open in rows:
                 month = (facility, measure, day[:7])
-                days.setdefault(month, []).append((_day(day), _counts(counts)))
-                if is_open:
+                if is_open or not _holds(connection, (source, facility, measure, day), sum_, revision, counts, None):
                     open_months.add(month)
+                else:
+                    days.setdefault(month, []).append((_day(day), _counts(counts)))
         return [
             (
                 MonthDigest(facility=facility, source=source, measure=measure, month=month, digest=digest(content)),
@@ -234,14 +251,19 @@ def record(connection: sqlite3.Connection, source: str, counts: Iterable[DayCoun
     for one in counts:
         filled = json.dumps({code: n for code, n in sorted(one.counts.items()) if n}, separators=(",", ":"))
         key = (source, one.facility, one.measure, str(one.day))
-        row = connection.execute(f"SELECT counts, revision, stored FROM tally {_WHERE_KEY}", key).fetchone()
+        row = connection.execute(f"SELECT revision, counts, stored, sum FROM tally {_WHERE_KEY}", key).fetchone()
         if row is None:
             connection.execute(
-                "INSERT INTO tally (source, facility, measure, day, counts, revision) VALUES (?, ?, ?, ?, ?, 1)",
-                (*key, filled),
+                "INSERT INTO tally (source, facility, measure, day, counts, revision, sum)"
+                " VALUES (?, ?, ?, ?, ?, 1, ?)",
+                (*key, filled, row_sum(*key, 1, filled, None)),
             )
-        else:
-            _update(connection, key, one.day, filled, row, rule)
+            continue
+        revision, known, stored, sum_ = row
+        if not _holds(connection, key, sum_, revision, known, stored):
+            revision = stored = 0
+        if stored is not None or filled != known:
+            _update(connection, key, one.day, filled, max(revision, stored or 0) + 1, bool(stored), rule)
 
 
 def _update(
@@ -249,20 +271,36 @@ def _update(
     key: tuple[str, str, str, str],
     day: date,
     filled: str,
-    row: tuple[str, int, int | None],
+    revision: int,
+    is_disputed: bool,
     rule: Rule,
 ) -> None:
-    counts, revision, stored = row
-    if stored is None and filled == counts:
-        return
-    if stored is not None and filled == "{}" and day < rule.vanish_before and not rule.accept_empty:
+    if is_disputed and filled == "{}" and day < rule.vanish_before and not rule.accept_empty:
         # An old day that this source no longer knows: the collector's counts are the better witness.
         connection.execute(f"UPDATE tally SET parked = ? {_WHERE_KEY}", (VANISHED, *key))
         return
     connection.execute(
-        f"UPDATE tally SET counts = ?, revision = ?, stored = NULL, parked = NULL, reason = NULL {_WHERE_KEY}",
-        (filled, max(revision, stored or 0) + 1, *key),
+        f"UPDATE tally SET counts = ?, revision = ?, sum = ?, stored = NULL, parked = NULL, reason = NULL {_WHERE_KEY}",
+        (filled, revision, row_sum(*key, revision, filled, None), *key),
     )
+
+
+def _holds(connection: sqlite3.Connection, key: tuple[str, str, str, str], sum_: int, *cells: str | int | None) -> bool:
+    """Whether a row (revision, counts, stored) is what was written; one that is not keeps nothing but its day."""
+    if row_sum(*key, *cells) == sum_:
+        return True
+    log.error("sổ của agent: số đếm %s %s %s %s bị hỏng trên đĩa; đọc lại ngày đó", *key)
+    connection.execute(
+        "UPDATE tally SET counts = '{}', revision = 0, acked = 0, stored = 0, parked = NULL, reason = NULL, sum = ?"
+        f" {_WHERE_KEY}",
+        (row_sum(*key, 0, "{}", 0), *key),
+    )
+    # It may have been the row of another day: a database is read deep every night, a folder counts all its days anew.
+    connection.execute(
+        "INSERT OR IGNORE INTO touched SELECT DISTINCT source, measure, facility, day FROM entry"
+        " WHERE day IS NOT NULL AND facility IS NOT NULL"
+    )
+    return False
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agent.settings import Settings
-from contract import __version__, catalogue
+from contract import __version__, catalogue, tls
 from contract.catalogue import Catalogue
 from contract.errors import CollectorDeniedError, CollectorUnavailableError, ConfigError
 from contract.tally import Ack, MonthDigest
@@ -41,14 +41,23 @@ class Link:
     """A connection to one collector; the token is read anew for each use of `Link`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ConfigError when a certificate file cannot be used."""
-        self._token_file = settings.token_file
+        """Raises ConfigError when a certificate file cannot be used, or the address would need TLS."""
+        self._settings = settings
+        self.certificate_until: datetime | None = None
+        """Until when the certificate holds that the collector showed last."""
+        self._client: httpx.Client | None = self._connected()
+
+    def _connected(self) -> httpx.Client:
+        settings = self._settings
+        if tls.is_bare(settings.collector) and not settings.allow_plain_http:
+            raise ConfigError(f"{settings.file}: [agent]: collector: {tls.REFUSED}")
         try:
             context = ssl.create_default_context(cafile=settings.ca_file and str(settings.ca_file))
             if settings.client_cert_file:
                 key = settings.client_key_file
-                context.load_cert_chain(str(settings.client_cert_file), key and str(key))
-            self._client = httpx.Client(
+                # An encrypted key would make OpenSSL ask at a terminal that is not there.
+                context.load_cert_chain(str(settings.client_cert_file), key and str(key), password="")
+            return httpx.Client(
                 base_url=settings.collector,
                 verify=context,
                 proxy=settings.proxy,
@@ -90,28 +99,63 @@ class Link:
         )
 
     def close(self) -> None:
-        """End all connections."""
-        self._client.close()
+        """End all connections; the next call makes new ones."""
+        if self._client:
+            self._client.close()
+        self._client = None
 
     def _bearer(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {read_token(self._token_file)}"}
+        return {"Authorization": f"Bearer {read_token(self._settings.token_file)}"}
 
     def _call(self, method: str, path: str, parse: Callable[[bytes], _Answer], **arguments: Any) -> _Answer:
         latest = time.monotonic() + _LONGEST_ANSWER
         try:
+            # After a fault of the line certificates are read anew: they may have been renewed since.
+            self._client = self._client or self._connected()
             with self._client.stream(method, path, **arguments) as response:
+                self._look_at(response)
                 content = bytearray()
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > _MAX_ANSWER or time.monotonic() > latest:
                         raise CollectorUnavailableError("máy chủ Sở trả lời quá dài")
         except httpx.HTTPError as error:
-            raise CollectorUnavailableError(f"không tới được máy chủ Sở ({type(error).__name__})") from None
+            self.close()
+            raise CollectorUnavailableError(f"không tới được máy chủ Sở ({self._why(error)})") from None
+        except ConfigError as error:
+            raise CollectorUnavailableError(str(error)) from None
         _raise_for(response)
         try:
             return parse(bytes(content))
         except (ValidationError, ConfigError, KeyError):
             raise CollectorUnavailableError("câu trả lời của máy chủ Sở không đúng dạng (proxy chen vào?)") from None
+
+    def _why(self, error: httpx.HTTPError) -> str:
+        # Python's own TLS server hangs up on a client without a right certificate and does not say why.
+        is_cut = isinstance(error, httpx.RemoteProtocolError) and self._settings.collector.startswith("https:")
+        return tls.failure(error) or (tls.CUT if is_cut else type(error).__name__)
+
+    def _look_at(self, response: httpx.Response) -> None:
+        """Remember until when the collector's certificate holds."""
+        stream = response.extensions.get("network_stream")
+        channel = stream and stream.get_extra_info("ssl_object")
+        if channel:
+            until = ssl.cert_time_to_seconds(str((channel.getpeercert() or {})["notAfter"]))
+            self.certificate_until = datetime.fromtimestamp(until, UTC)
+
+
+def warnings(settings: Settings, certificate_until: datetime | None, moment: datetime) -> list[str]:
+    """What is to be said at each start, each night and in `status`: no TLS, certificates that run out.
+
+    `certificate_until`: that of the collector, as far as it is known.
+    """
+    found = [f"{settings.file}: {table}: {tls.ALLOWED}" for table in settings.bare]
+    ours = settings.client_cert_file
+    if ours and (said := tls.expiry_of(ours, moment)):
+        found.append(f"chứng thư của agent ({ours}) {said}: xin chứng thư mới, nếu không Sở sẽ không nhận")
+    if certificate_until and (said := tls.expiry(certificate_until, moment)):
+        found.append(f"chứng thư của máy chủ Sở {said}: báo Sở gia hạn; số đếm vẫn được giữ và gửi sau")
+    return found
 
 
 def read_token(file: Path) -> str:
@@ -141,4 +185,4 @@ def _raise_for(response: httpx.Response) -> None:
 def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("Retry-After", "")
     # A little later than asked, each agent by another amount, so that they do not come back all at once.
-    return min(float(text), 3600.0) * random.uniform(1, 1.5) if text.isdecimal() else None  # noqa: S311
+    return min(float(text), 3600.0) * random.uniform(1, 1.5) if text.isdecimal() else None  # noqa: S311  # nosec B311

@@ -47,6 +47,8 @@ def status(report: Mapping[str, Any]) -> None:
     console.print(
         f"Máy chủ Sở nhận lần cuối: {moment(report['last_ack'])} · đọc lại ban đêm: {moment(report['nightly_at'])}"
     )
+    for line in _warnings(report):
+        console.print(f"[yellow]{escape(line)}[/]")
     table = Table("Nguồn", "Loại", "Trạng thái", "Đọc được lúc", "Ngày mới nhất")
     for source in report["sources"]:
         state = "tốt" if source["ok"] else escape(f"lỗi từ {moment(source['since'])}: {source['error']}")
@@ -68,6 +70,13 @@ def status(report: Mapping[str, Any]) -> None:
         console.print(f"[yellow]Lệch với máy chủ Sở {nights} đêm: {name}[/]")
     for file in report["damaged_ledgers"]:
         console.print(f"[yellow]Sổ hỏng đã cất: {file}[/]")
+
+
+def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
+    """Why nothing is taken, and what will soon or should never be."""
+    if failure := report["push_failure"]:
+        yield f"Không gửi được từ {moment(failure['since'])}: {failure['error']}"
+    yield from report["warnings"]
 
 
 def _loose_ends(source: Mapping[str, Any]) -> Iterator[str]:

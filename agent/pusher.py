@@ -19,7 +19,7 @@ from agent.sources import Sources
 from contract import __version__, catalogue
 from contract.catalogue import Catalogue
 from contract.days import DayRange, local_day, now
-from contract.errors import StorageError
+from contract.errors import PushError, StorageError
 from contract.tally import MAX_BYTES, Ack, AgentReport, MonthDigest, Push, SourceReport, Tally
 
 BATCH = 1_000
@@ -49,11 +49,22 @@ class Pusher:
         May be repeated at any time: what was stored before is simply accepted again.
         """
         with self._lock:
-            ack = self._drain(kinds)
-            if ack.catalogue != known_catalogue(self._settings).digest:
-                self._fetch_catalogue()
-                if self._ledger.size()[0]:
-                    self._drain(kinds)
+            try:
+                ack = self._drain(kinds)
+                if ack.catalogue != known_catalogue(self._settings).digest:
+                    self._fetch_catalogue()
+                    if self._ledger.size()[0]:
+                        self._drain(kinds)
+            except PushError as error:
+                self._remember_failure(str(error))
+                raise
+            self._disk.set_state("push_failure", "null")
+
+    def _remember_failure(self, error: str) -> None:
+        """For `status`: since when nothing is taken, and why it was not at the last try."""
+        before = self._disk.state("push_failure", json.loads) or {}
+        since = before.get("since", now().isoformat())
+        self._disk.set_state("push_failure", json.dumps({"since": since, "error": error}))
 
     def _drain(self, kinds: Mapping[str, Description]) -> Ack:
         waiting = self._ledger.waiting(self._batch)
@@ -138,6 +149,8 @@ class Pusher:
                 self._ledger.retry_refused()
             self._disk.set_state("store_id", ack.store_id)
         self._disk.set_state("last_ack", now().isoformat())
+        if self._link.certificate_until:
+            self._disk.set_state("certificate_until", self._link.certificate_until.isoformat())
 
     def _fetch_catalogue(self) -> None:
         fetched = self._link.catalogue()

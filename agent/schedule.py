@@ -37,7 +37,8 @@ class Service:
         self._stop = threading.Event()
         self._failures = 0
         self._not_before = 0.0
-        self._broken: dict[str, str] = {}
+        # the command that starts us has told of what is amiss already
+        self._broken: dict[str, str] = {"warnings": self._warned()}
         # The defaults of APScheduler skip a run that is one second late; ours is late rather than never.
         self._scheduler = BackgroundScheduler(
             timezone=LOCAL, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -121,7 +122,7 @@ class Service:
         self._mended("push")
 
     def _push_later(self, error: Exception) -> None:
-        wait = min(FIRST_WAIT * 2 ** min(self._failures, 8), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+        wait = min(FIRST_WAIT * 2 ** min(self._failures, 8), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311  # nosec B311
         wished = error.retry_after if isinstance(error, CollectorUnavailableError) else None
         wait = max(wait, wished or 0)
         self._failures += 1
@@ -138,12 +139,17 @@ class Service:
         due = datetime.combine(moment.date(), settings.deep_reread_at, LOCAL) + timedelta(minutes=spread)
         due -= timedelta(days=1) if due > moment else timedelta()
         try:
+            if warned := self._warned():
+                self._told("warnings", warned)
             self._agent.nightly(due)
             self._mended("nightly")
         except StoppedError:
             return
         except (PushError, StorageError) as error:
             self._told("nightly", f"việc ban đêm chưa xong: {error}")
+
+    def _warned(self) -> str:
+        return "; ".join(self._agent.warnings())
 
     def _told(self, what: str, message: str) -> None:
         """Log the first failure and a changed one, not each."""

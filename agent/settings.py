@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 
-from contract import toml_file
+from contract import tls, toml_file
 from contract.adapter import SourceConfig
 from contract.catalogue import Cadence
 from contract.errors import ConfigError
@@ -38,6 +38,7 @@ class AgentTable(BaseModel):
     ca_file: str | None = None
     client_cert_file: str | None = None
     client_key_file: str | None = None
+    allow_plain_http: bool = False
 
 
 class SourceTable(BaseModel):
@@ -87,7 +88,14 @@ class Settings:
     ca_file: Path | None
     client_cert_file: Path | None
     client_key_file: Path | None
+    allow_plain_http: bool
     sources: tuple[Source, ...]
+
+    @property
+    def bare(self) -> list[str]:
+        """The tables whose counts go, or whose source is asked, over a network without TLS, since they say so."""
+        sources = [one.name for one in self.sources if tls.is_bare(str(one.config.options.get("url", "")))]
+        return ["[agent]"] * tls.is_bare(self.collector) + [f"[sources.{name}]" for name in sources]
 
 
 def load(file: Path, problems_of_kinds: Callable[[Sequence[Source]], Iterable[str]] = lambda sources: ()) -> Settings:
@@ -100,6 +108,8 @@ def load(file: Path, problems_of_kinds: Callable[[Sequence[Source]], Iterable[st
     problems = [f"{file}: không có bảng [{name}]" for name in content if name not in ("agent", "sources")]
     table = _checked(AgentTable, content.get("agent", {}), f"{file}: [agent]", problems)
     facilities = _facilities(table, file, problems) if table else _named(content.get("agent"))
+    if table and tls.is_bare(str(table.collector)) and not table.allow_plain_http:
+        problems.append(f"{file}: [agent]: collector: {tls.REFUSED}")
     sources = tuple(_sources(content.get("sources", {}), facilities, file, problems))
     if not content.get("sources"):
         problems.append(f"{file}: chưa có nguồn nào: thêm một bảng [sources.TÊN]")
@@ -119,7 +129,9 @@ def load(file: Path, problems_of_kinds: Callable[[Sequence[Source]], Iterable[st
         ca_file=path(table.ca_file),
         client_cert_file=path(table.client_cert_file),
         client_key_file=path(table.client_key_file),
-        **table.model_dump(include={"poll_minutes", "reread_days", "deep_reread_days", "deep_reread_at", "proxy"}),
+        **table.model_dump(
+            include={"poll_minutes", "reread_days", "deep_reread_days", "deep_reread_at", "proxy", "allow_plain_http"}
+        ),
     )
 
 

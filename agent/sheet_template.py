@@ -23,7 +23,7 @@ def write(settings: Settings, catalogue: Catalogue, measure: str, file: Path) ->
         raise ConfigError(f"{file}: đã có, không ghi đè")
     try:
         # imported here: only this command needs openpyxl
-        template = importlib.import_module("adapters.sheet.template")
+        template = importlib.import_module("contract.sheets.template")
     except ModuleNotFoundError as error:
         raise ConfigError(f"lệnh này cần thư viện {error.name}: pip install 'nhipso[sheet]'") from None
     source = _source(settings, measure)
@@ -31,7 +31,7 @@ def write(settings: Settings, catalogue: Catalogue, measure: str, file: Path) ->
     if source and source.config.cadence:
         cadence = source.config.cadence
     try:
-        template.write(file, catalogue, measure, _facilities(settings, source), cadence, local_day(now()))
+        template.write(file, catalogue, {measure: cadence}, _facilities(settings, source), local_day(now()))
     except OSError as error:
         raise ConfigError(f"{file}: không ghi được ({type(error).__name__})") from None
 

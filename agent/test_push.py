@@ -444,7 +444,7 @@ class TestDoor:
     def test_the_proxy_of_agent_toml_is_used(self, bench: Bench) -> None:
         proxy = bench.collector.url
         bench.hospital.collector = "http://nhipso.invalid"
-        bench.hospital.configure(agent=f'proxy = "{proxy}"')
+        bench.hospital.configure(agent=f'proxy = "{proxy}"\nallow_plain_http = true')
         with closing(Link(load(bench.hospital.config))) as link:
             link.enrol("code")
         assert bench.collector.asked[-1][1] == "http://nhipso.invalid/api/v1/enrolments"

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from collector import manual, reports, sources
+from collector import manual, merging, reports, serving, sources
 from collector import registry as lists
 from collector.access import Access
 from collector.people import ROLES, People, state
@@ -24,7 +24,7 @@ from collector.store import Store, backup, registry
 from collector.store import manual as figures
 from collector.store import people as persons
 from collector.store.people import Person
-from collector.store.registry import Pause
+from collector.store.registry import Merger, Pause
 from contract import __version__, catalogue, plan
 from contract.days import local_day, now
 from contract.errors import ConfigError, NhipsoError, PortalError
@@ -72,12 +72,16 @@ def main(context: click.Context, file: Path | None) -> None:
 @contextmanager
 def _open(context: click.Context) -> Iterator[tuple[Settings, Store]]:
     settings = load(context.obj)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = Store(settings.database)
+    before = os.umask(0o077)  # what is written is for this account only: database, backups, exports, reports
     try:
-        yield settings, store
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        store = Store(settings.database)
+        try:
+            yield settings, store
+        finally:
+            store.close()
     finally:
-        store.close()
+        os.umask(before)
 
 
 @contextmanager
@@ -124,8 +128,10 @@ def serve(context: click.Context) -> None:
     import uvicorn
 
     from collector.app import create_app
+    from collector.patience import LIMITS
 
     with _ready(context) as (settings, store):
+        channel = serving.context(settings)
         Access(store, settings.revocations).apply_revocations(now())
         app = create_app(settings, store)
         for one in (signal.SIGTERM, signal.SIGINT):
@@ -134,9 +140,11 @@ def serve(context: click.Context) -> None:
             app,
             host=settings.host,
             port=settings.port,
+            ssl_context_factory=(lambda *_: channel) if channel else None,
             access_log=False,
             log_level="info",
             timeout_graceful_shutdown=10,
+            **LIMITS,
         )
 
 
@@ -196,11 +204,8 @@ def manual_set(context: click.Context, /, day: datetime, person: str, **values: 
     except ValidationError as error:
         raise ConfigError(sentences("manual set", error)) from None
     with _ready(context) as (settings, store):
-        moment = now()
-        with _usage():
-            _, target = manual.find(yardstick(settings).plans, new, local_day(moment))
-        with store.write() as connection:
-            figures.add(connection, new.by(name, moment))
+        with _usage(), store.write() as connection:
+            _, target = manual.enter(connection, yardstick(settings).plans, new, name, now())
     verdict = "đạt" if manual.is_met(target, new.value) else "chưa đạt"
     click.echo(
         f"Đã ghi {target.vi}: {manual.shown(target, new.value)} ngày {new.day:%d/%m/%Y}, "
@@ -329,12 +334,32 @@ def facility_list(context: click.Context) -> None:
 @click.pass_context
 def facility_pause(context: click.Context, facility_id: str, first: datetime, last: datetime, reason: str) -> None:
     """Những ngày không chờ số liệu của cơ sở."""
-    if first > last:
-        raise ConfigError("--from phải không sau --to")
-    with _ready(context) as (_, store), store.write() as connection:
-        if not registry.facilities(connection, [facility_id]):
-            raise ConfigError(f"chưa đăng ký cơ sở “{facility_id}”")
-        registry.add_pause(connection, Pause(facility_id, first.date(), last.date(), reason))
+    with _ready(context) as (_, store):
+        lists.pause(store, Pause(facility_id, first.date(), last.date(), reason), now())
+    click.echo("Đã ghi.")
+
+
+@facility.command("merge")
+@click.argument("merged", metavar="FROM")
+@click.argument("into", metavar="INTO")
+@click.option("--day", type=Day, required=True, help="Từ ngày này, nguồn của FROM đếm cho INTO.")
+@click.option("--part", default=None, help="Tên phần: số của FROM được cộng với số của INTO dưới tên này.")
+@click.pass_context
+def facility_merge(context: click.Context, merged: str, into: str, day: datetime, part: str | None) -> None:
+    """Sáp nhập cơ sở FROM vào INTO; lịch sử trước ngày đó vẫn là của FROM."""
+    with _ready(context) as (settings, store), _usage():
+        merger = Merger(into, day.date(), part)
+        merging.merge(store, catalogue.load(settings.catalogue_file), merged, merger, now())
+    click.echo(f"Đã ghi: từ ngày {day:%d/%m/%Y} nguồn của {merged} đếm cho {into}.")
+
+
+@facility.command("unmerge")
+@click.argument("merged", metavar="FROM")
+@click.pass_context
+def facility_unmerge(context: click.Context, merged: str) -> None:
+    """Hủy việc sáp nhập FROM, như chưa từng có."""
+    with _ready(context) as (_, store), _usage():
+        merging.undo(store, merged, now())
     click.echo("Đã ghi.")
 
 
@@ -382,7 +407,7 @@ def source() -> None:
 def source_retire(context: click.Context, facility_id: str, name: str, last_day: datetime) -> None:
     """Ngừng một nguồn: số đến ngày đó vẫn tính, về sau không nhận."""
     with _ready(context) as (_, store):
-        sources.retire(store, facility_id, name, last_day.date())
+        sources.retire(store, facility_id, name, last_day.date(), now())
     click.echo("Đã ghi.")
 
 
@@ -391,7 +416,7 @@ def source_retire(context: click.Context, facility_id: str, name: str, last_day:
 def source_rename(context: click.Context, facility_id: str, name: str, new_name: str) -> None:
     """Đổi tên một nguồn, giữ nguyên số liệu."""
     with _ready(context) as (_, store):
-        sources.rename(store, facility_id, name, new_name)
+        sources.rename(store, facility_id, name, new_name, now())
     click.echo("Đã ghi.")
 
 
@@ -400,7 +425,7 @@ def source_rename(context: click.Context, facility_id: str, name: str, new_name:
 def source_move(context: click.Context, facility_id: str, name: str, agent: str) -> None:
     """Chuyển một nguồn sang agent khác."""
     with _ready(context) as (_, store):
-        sources.move(store, facility_id, name, agent)
+        sources.move(store, facility_id, name, agent, now())
     click.echo("Đã ghi.")
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from collector.store import Store, access, registry
+from collector.store import Connection, Store, access, people, registry
 from collector.store.access import Enrolment
+from collector.store.people import OPERATOR
+from collector.throttle import Throttle
 from contract.errors import ConfigError, UnauthorisedError
 
 CODE_LIVES = timedelta(days=7)
+FAILURES_OF_ADDRESS, FAILURES_OF_ALL = 20, 200
+"""Wrong codes a minute from one network address, and from all together."""
 # Crockford's alphabet: no letter that is read as a digit over the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -31,8 +35,9 @@ class Access:
     def __init__(self, store: Store, revocations: Path) -> None:
         self._store = store
         self._revocations = revocations
+        self._throttle = Throttle(store, "enrol", FAILURES_OF_ADDRESS, FAILURES_OF_ALL)
 
-    def make_code(self, facilities: Sequence[str], agent: str | None, at: datetime) -> str:
+    def make_code(self, facilities: Sequence[str], agent: str | None, at: datetime, by: str = OPERATOR) -> str:
         """A one-time code that lives a week; `agent`: for one that enrols again. Raises ConfigError."""
         with self._store.write() as connection:
             known = {one.id for one in registry.facilities(connection, facilities)}
@@ -44,13 +49,18 @@ class Access:
             code = spoken()
             enrolment = Enrolment(agent, tuple(dict.fromkeys(facilities)))
             access.add_code(connection, hashed(code.replace("-", "")), enrolment, at, at + CODE_LIVES)
+            said = {"facilities": list(enrolment.facilities), "expires_at": (at + CODE_LIVES).isoformat()}
+            where = _only(enrolment.facilities)
+            people.note(connection, at, by, "code_made", agent or "agent mới", facility=where, after=said)
         return code
 
-    def enrol(self, code: str, at: datetime) -> tuple[str, str, list[str]]:
-        """(agent, token, facilities) for a code that was not used before. Raises UnauthorisedError.
+    def enrol(self, code: str, at: datetime, address: str = "") -> tuple[str, str, list[str]]:
+        """(agent, token, facilities) for a code that was not used before.
 
-        A token is `agent.secret`, so that an agent knows its own id from it.
+        A token is `agent.secret`, so that an agent knows its own id from it. Raises UnauthorisedError; BusyError after
+        20 wrong codes from one network address in a minute, or 200 from all.
         """
+        self._throttle.take(address, at)
         with self._store.write() as connection:
             enrolment = access.use_code(connection, hashed(code.replace("-", "").strip().upper()), at)
             if enrolment is None:
@@ -58,9 +68,17 @@ class Access:
             agent = enrolment.agent or f"a{secrets.token_hex(5)}"
             if enrolment.agent is None:
                 access.add_agent(connection, agent, at)
+            before = access.facilities_of(connection, agent)
             access.set_facilities(connection, agent, enrolment.facilities)
+            # whoever holds a code may use it: the audit knows the agent only
+            people.note(
+                connection, at, agent, "agent_enrolled", agent, facility=_only(enrolment.facilities),
+                before={"facilities": before} if enrolment.agent else None,
+                after={"facilities": sorted(enrolment.facilities)},
+            )  # fmt: skip
             token = f"{agent}.{secrets.token_urlsafe(32)}"
             access.add_token(connection, hashed(token), agent, at)
+        self._throttle.give_back(address, at)
         return agent, token, list(enrolment.facilities)
 
     def speaker(self, token: str, at: datetime) -> Speaker:
@@ -74,13 +92,18 @@ class Access:
         agent, used = found
         if not used:
             with self._store.write() as connection:
-                self._remember(access.first_use(connection, token_hash, agent, at))
+                replaced = access.first_use(connection, token_hash, agent, at)
+                if replaced:
+                    self._note(connection, at, agent, "token_replaced", agent, len(replaced))
+                self._remember(replaced)
         return Speaker(agent, frozenset(facilities))
 
-    def revoke(self, agent: str, at: datetime) -> int:
+    def revoke(self, agent: str, at: datetime, by: str = OPERATOR) -> int:
         """Revoke all tokens of an agent, also for databases restored later. Returns how many."""
         with self._store.write() as connection:
             hashes = access.revoke(connection, agent, at)
+            if hashes:
+                self._note(connection, at, by, "tokens_revoked", agent, len(hashes))
             self._remember(hashes)
         return len(hashes)
 
@@ -91,6 +114,10 @@ class Access:
             with self._store.write() as connection:
                 access.revoke_hashes(connection, hashes, at)
 
+    def _note(self, connection: Connection, at: datetime, by: str, action: str, agent: str, count: int) -> None:
+        where = _only(access.facilities_of(connection, agent))
+        people.note(connection, at, by, action, agent, facility=where, before={"tokens": count})
+
     def _remember(self, hashes: Sequence[str]) -> None:
         if not hashes:
             return
@@ -99,6 +126,11 @@ class Access:
             file.write("".join(f"{one}\n" for one in hashes))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _only(facilities: Sequence[str]) -> str | None:
+    """The facility that a line of the audit is of; None when there are several."""
+    return facilities[0] if len(facilities) == 1 else None
 
 
 def spoken() -> str:

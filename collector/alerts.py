@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from collector import bodies
-from collector.api import bearer
+from collector.api import bearer, is_of_this_machine
 from collector.figures import load
 from collector.parts import Parts, parts_of
 from collector.reading import person
@@ -34,7 +34,7 @@ from collector.store import alerts as lives
 from collector.store.alerts import Alert, State, Told
 from collector.store.people import Person
 from contract.days import local_day, now
-from contract.errors import ForbiddenError, MalformedError, NotFoundError, UnauthorisedError
+from contract.errors import BadRequestError, ForbiddenError, MalformedError, NotFoundError, UnauthorisedError
 from contract.verdict import Verdict
 
 router = APIRouter(prefix="/api/v1")
@@ -125,13 +125,15 @@ def _body(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def alertmanager(
-    parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Header()] = None
+    request: Request,
+    parts: Annotated[Parts, Depends(parts_of)],
+    authorization: Annotated[str | None, Header()] = None,
 ) -> None:
     """Whoever tells alerts shows the token, when there is one. Raises UnauthorisedError."""
     token = parts.settings.alerts_token
     if token is not None and not compare_digest(bearer(authorization).encode(), token.encode()):
         raise UnauthorisedError("mã gửi cảnh báo không đúng")
-    if token is None and not parts.settings.is_loopback:
+    if token is None and not (parts.settings.is_loopback and is_of_this_machine(request)):
         raise UnauthorisedError("chưa khai báo alerts_token_file")
 
 
@@ -189,10 +191,19 @@ async def post_answer(
 ) -> dict[str, Any]:
     """Say something about an alert; who said it and when is kept. A later answer takes the place of an earlier one."""
     said: Answer = _parsed(Answer, await bodies.read(request, _MAX_ANSWER_BODY))
-    return asdict(await run_in_threadpool(_answer, parts, caller, alert_id, said.answer, now()))
+    return asdict(await run_in_threadpool(answer, parts, caller, alert_id, said.answer, now()))
 
 
-def _answer(parts: Parts, caller: Person, alert_id: int, text: str, at: datetime) -> Alert:
+def answer(parts: Parts, caller: Person, alert_id: int, text: str, at: datetime) -> Alert:
+    """Keep what somebody says about an alert.
+
+    Raises NotFoundError, ForbiddenError (not a confirmer of the facility nor the Sở's administrator), BadRequestError
+    (nothing said, too long, control characters).
+    """
+    try:
+        text = Answer.model_validate({"answer": text.replace("\r\n", "\n")}).answer
+    except ValidationError:
+        raise BadRequestError("câu trả lời dài từ 1 đến 2.000 ký tự, không có ký tự điều khiển") from None
     with parts.store.write() as connection:
         found = lives.one(connection, alert_id)
         if found is None or caller.facility not in (None, found.facility):

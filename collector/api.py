@@ -13,6 +13,7 @@ from collector import bodies, ingest
 from collector.access import Speaker
 from collector.parts import Parts, parts_of
 from collector.store import tallies
+from contract import tls
 from contract.days import now
 from contract.errors import BadRequestError, BusyError, MalformedError, TooLargeError, UnauthorisedError
 from contract.tally import MAX_TALLIES, Ack, AgentReport, MonthDigest, Push, SourceReport, digest
@@ -58,6 +59,15 @@ def bearer(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise UnauthorisedError("thiếu Authorization: Bearer …")
     return token.strip()
+
+
+def is_of_this_machine(request: Request) -> bool:
+    """Whether the caller is on this machine and calls it so, where that is asked of them instead of a token.
+
+    Who comes through a proxy on this machine does not, nor does a browser here that another site's name leads to us.
+    """
+    client = request.client.host if request.client else ""
+    return tls.is_loopback(client) and tls.is_loopback(request.url.hostname or "")
 
 
 def speaker(
@@ -116,7 +126,8 @@ def get_catalogue(
     tag = f'"{parts.catalogue.digest}"'
     if if_none_match and tag in if_none_match:
         return Response(status_code=304, headers={"ETag": tag})
-    return Response(parts.catalogue.model_dump_json(), media_type="application/json", headers={"ETag": tag})
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    return Response(parts.catalogue.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.post(
@@ -130,7 +141,8 @@ async def post_enrolments(request: Request, parts: Annotated[Parts, Depends(part
     """Trade a one-time code for a token."""
     body = await bodies.read(request, _MAX_CODE_BODY)
     code: Code = _parsed(TypeAdapter(Code), body)
-    agent, token, facilities = await run_in_threadpool(parts.access.enrol, code.code, now())
+    address = request.client.host if request.client else ""
+    agent, token, facilities = await run_in_threadpool(parts.access.enrol, code.code, now(), address)
     return Enrolled(agent=agent, token=token, facilities=facilities)
 
 

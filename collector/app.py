@@ -1,7 +1,6 @@
 """The web application: wiring only."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -15,15 +14,37 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import disable_created_metrics, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
-from collector import alerts, api, bodies, confirming, entering, reading, roads
+from collector import alerts, api, bodies, confirming, entering, reading, reminders, retention, roads, serving, sheets
 from collector.access import Access
+from collector.confirmations import Confirmations
 from collector.exposition import Exposition
+from collector.gate import Gate
 from collector.loops import Loops
-from collector.pages import door, facility, front, guide, rendering
+from collector.pages import (
+    admin,
+    confirmation,
+    confirmation_list,
+    detail,
+    door,
+    facility,
+    guide,
+    indicator,
+    manual,
+    overview,
+    rendering,
+    reporting,
+    sso,
+)
+from collector.pages import sheets as sheet_pages
 from collector.parts import Meters, Parts, parts_of
 from collector.people import People
+from collector.province import Province
+from collector.reports import background
+from collector.reports.background import Press
 from collector.settings import Settings, yardstick
+from collector.sso import Provider
 from collector.store import Store
 from contract import __version__
 from contract.days import now
@@ -35,45 +56,76 @@ _MOST_BYTES = 16 * 2**20
 _NOT_SERVED = {
     404: "không có gì ở địa chỉ này; hãy kiểm tra lại đường dẫn",
     405: "địa chỉ này không nhận yêu cầu kiểu đó",
+    408: "nội dung đến quá chậm nên máy chủ không chờ thêm",
     413: "nội dung gửi lên quá lớn",
 }
 _MALFORMED = "yêu cầu không đúng dạng nên máy chủ không thực hiện"
+# More than any form of ours has.
+_FORM_LIMITS: Any = {"max_fields": 500, "max_files": 2}
+
+
+class _App(FastAPI):
+    """FastAPI with the gate around all of it, its own refusals and the page of our mistakes too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Once, before the first request."""
+        parts: Parts = self.state.parts
+        only_tls = str(parts.settings.public_url or "").startswith("https:")
+        return Gate(super().build_middleware_stack(), parts.meters, only_tls)
 
 
 def create_app(settings: Settings, store: Store) -> FastAPI:
     """The collector over an open store. Raises ConfigError for a broken catalogue, plan or calendar."""
     measured_by = yardstick(settings)
-    exposition = Exposition(
-        store, measured_by, settings.metrics_tally_facilities, settings.metrics_windows, settings.confirmation
+    province = Province(
+        store, measured_by, settings.confirmation, settings.metrics_windows, settings.metrics_tally_facilities
     )
+    exposition = Exposition(store, measured_by, province)
     parts = Parts(
         settings=settings,
         store=store,
         yardstick=measured_by,
         access=Access(store, settings.revocations),
         people=People(store),
+        province=province,
+        confirmations=Confirmations(store, measured_by, settings.confirmation, province),
         exposition=exposition,
         meters=Meters(),
+        sso=Provider(settings.sso) if settings.sso else None,
     )
     loops = Loops(store, parts.meters, now)
     loops.add("exposition", timedelta(seconds=0.25), exposition.refresh)
     loops.add_daily("roads", partial(roads.freeze, store, measured_by))
+    forget = partial(retention.forget, store, settings.retention, measured_by.plans)
+    loops.add_daily("retention", forget, hour=retention.HOUR)
     loops.add_daily("sessions", parts.people.forget_sessions)
+    loops.add_daily("old_sheets", partial(sheets.forget, store))
+    press = Press(store, settings, measured_by)
+    loops.add("reports", background.PERIOD, press.turn)
+    loops.add_daily("old_reports", press.forget)
+    if settings.mail is not None:
+        address = (settings.mail, settings.public_url or "")
+        turn = partial(reminders.remind, store, parts.confirmations, settings.confirmation, *address)
+        loops.add_daily("reminders", turn, hour=reminders.HOUR)
+    loops.add("certificate", timedelta(days=1), partial(serving.warn, settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loops.start()
         yield
         loops.stop()
+        press.stop()
         store.close()
 
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    app = FastAPI(
+    app = _App(
         title="nhipso collector", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-        dependencies=[Depends(door.same_origin)], max_body_size=_MOST_BYTES,
+        dependencies=[Depends(door.same_origin)], max_body_size=_MOST_BYTES, form_limits=_FORM_LIMITS,
+        redirect_slashes=False,  # it would send people to whatever the Host header says
     )  # fmt: skip
     app.state.parts = parts
-    for part in (api, reading, alerts, entering, confirming, door, front, facility, guide):
+    for part in (api, reading, alerts, entering, confirming, door, sso, overview, facility, detail, indicator, guide, admin, confirmation,
+                 confirmation_list, sheet_pages, manual, reporting):
         app.include_router(part.router)
     app.mount("/static/fonts", StaticFiles(packages=[("fontpkg_be_vietnam_pro", "files")]))
     app.mount("/static", StaticFiles(packages=[("collector", "static")]))
@@ -81,7 +133,6 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _not_served)
     app.add_exception_handler(Exception, _broken)
-    app.middleware("http")(_measure)
     app.add_api_route("/metrics", metrics, response_class=PlainTextResponse)
     app.add_api_route("/healthz", healthz)
     app.add_api_route("/readyz", readyz)
@@ -90,6 +141,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
 
 
 def metrics(
+    request: Request,
     parts: Annotated[Parts, Depends(parts_of)],
     shard: str | None = None,
     authorization: Annotated[str | None, Header()] = None,
@@ -98,7 +150,9 @@ def metrics(
     token = parts.settings.metrics_token
     if token is not None and not compare_digest(api.bearer(authorization).encode(), token.encode()):
         raise UnauthorisedError("mã đọc /metrics không đúng")
-    parts.meters.render.set(parts.exposition.render_seconds)
+    if token is None and not api.is_of_this_machine(request):
+        raise UnauthorisedError("chưa khai báo metrics_token_file nên chỉ máy này đọc được /metrics")
+    parts.meters.render.set(parts.province.refresh_seconds)
     body = parts.exposition.body(shard) + generate_latest(parts.meters.registry)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -155,21 +209,6 @@ def _answer(request: Request, status: int, name: str, sentence: str, headers: Ma
 
 def _is_browser(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
-
-
-async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    started, status = time.perf_counter(), 500
-    try:
-        response = await call_next(request)
-        status = response.status_code
-        return response
-    finally:
-        # the route's pattern, not the path: callers must not be able to make series
-        route = getattr(request.scope.get("route"), "path", "other")
-        meters: Meters = request.app.state.parts.meters
-        method = request.method if request.method in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS") else "other"
-        meters.requests.labels(method, route, status).inc()
-        meters.seconds.labels(method, route, status).observe(time.perf_counter() - started)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

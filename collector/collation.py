@@ -33,6 +33,12 @@ def key(text: str) -> Key:
     return tuple(letters), tuple(tones), text.swapcase()
 
 
+def folded(text: str) -> str:
+    """Small, without marks and with single blanks: what people type who look for a name."""
+    marks = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "d").lower())
+    return " ".join("".join(one for one in marks if not unicodedata.combining(one)).split())
+
+
 def _split(character: str) -> tuple[str, int]:
     """The letter without its tone, small; and the tone."""
     marks = unicodedata.normalize("NFD", character.lower())

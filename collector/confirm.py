@@ -2,7 +2,7 @@
 
 The state of a month is worked out from its signatures and the present figures, never stored: it reopens by itself when
 a signed share to one decimal, a signed verdict or a definition changes, and holds again when the change is undone.
-A deputy is a person like any other: everybody with the role of confirmer at the facility may sign, by name.
+Everybody with the role of confirmer at the facility may sign, by name, and so may its deputies (deputies.py).
 """
 
 import re
@@ -14,20 +14,43 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from collector import windows
+from collector import deputies, windows
 from collector.figures import FacilityData, load
-from collector.store import Connection, Store, registry, signatures
+from collector.store import Connection, Store, registry, retention, signatures
 from collector.store.people import Person
 from collector.store.registry import Facility
 from collector.store.signatures import Signature
 from collector.thresholds import Confirmation
 from collector.versions import Change, Version, changes, says_the_same, sentence, version
-from collector.yardstick import Yardstick
+from collector.yardstick import Yardstick, applies
 from contract.days import LOCAL, DayRange, local_day, midnight
 from contract.errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
+from contract.findings import Words
 from contract.tally import FIRST_DAY
 
 State = Literal["open", "confirmed", "disputed", "reopened"]
+STATES: Mapping[State, Words] = {
+    "reopened": Words(
+        "Mở lại",
+        "Reopened",
+        "Số liệu gửi sau đã làm thay đổi kết quả đã ký.",
+        "Data that arrived later has changed a signed result.",
+    ),
+    "open": Words(
+        "Chưa xác nhận",
+        "Not confirmed",
+        "Chưa ai ký, hoặc còn chờ người thứ hai.",
+        "Nobody has signed, or a second person still has to.",
+    ),
+    "disputed": Words(
+        "Có ý kiến",
+        "Disputed",
+        "Cơ sở cho là có số liệu chưa đúng.",
+        "The facility says that a figure is not right.",
+    ),
+    "confirmed": Words("Đã xác nhận", "Confirmed", "Đã ký, số liệu được khóa.", "Signed and locked."),
+}
+"""What people read of each state; what needs work comes first."""
 Decision = Literal["confirm", "dispute"]
 LONGEST_REASON = 2000
 _STORED: Mapping[Decision, str] = {"confirm": "confirmed", "dispute": "disputed"}
@@ -53,7 +76,8 @@ class Month:
     """Where the confirmation of a facility's month stands.
 
     `due`: None when the facility was registered only after the month. `waiting_for_second`: who has signed, when one
-    more person must. `changes`: what differs from the version that was confirmed or disputed last.
+    more person must. `settled`: the signatures that confirmed or disputed the month last, whether they still hold or
+    not; `changes`: what differs from the version that they signed.
     """
 
     facility: str
@@ -63,10 +87,19 @@ class Month:
     waiting_for_second: str | None
     changes: list[Change]
     signatures: Sequence[Signature]
+    settled: Sequence[Signature] = ()
 
     def is_overdue(self, moment: datetime) -> bool:
         """Whether it should have been confirmed (or disputed: that is an answer too) by now."""
         return self.state in ("open", "reopened") and self.due is not None and moment > self.due
+
+    def days_left(self, moment: datetime) -> int | None:
+        """Days until the date: 0 on that very day, less than 0 after it; None: there is no date."""
+        return None if self.due is None else (local_day(self.due) - local_day(moment)).days
+
+
+class StaleError(ConflictError):
+    """The figures have changed since the person saw them."""
 
 
 # --- months
@@ -77,6 +110,15 @@ def days_of(period: str) -> DayRange:
     if not _PERIOD.fullmatch(period) or period < f"{FIRST_DAY:%Y-%m}":
         raise BadRequestError("tháng phải viết theo dạng 2026-10")
     return windows.period("monthly", date.fromisoformat(f"{period}-01"))
+
+
+def over(period: str, moment: datetime) -> DayRange:
+    """The days of a month that is over. Raises BadRequestError."""
+    days = days_of(period)
+    after = days.last + timedelta(days=1)
+    if moment < midnight(after):
+        raise BadRequestError(f"{named(period)} chưa kết thúc: xác nhận được từ ngày {after:%d/%m/%Y}")
+    return days
 
 
 def due(period: str, day_of_month: int) -> datetime:
@@ -98,7 +140,7 @@ def closed(moment: datetime) -> list[str]:
 def recent(
     data: FacilityData, yardstick: Yardstick, rules: Confirmation, found: Sequence[Signature], moment: datetime
 ) -> list[Month]:
-    """The last two closed months in which the facility was active, the older first.
+    """The last two closed months that are asked of the facility, the older first.
 
     `data` must reach back to the first day of the older; `found`: the facility's signatures of these months. Figures
     are worked out only for a month that somebody has signed.
@@ -107,10 +149,31 @@ def recent(
     for period in closed(moment):
         days = days_of(period)
         signed = [one for one in found if one.period == period]
-        if data.facility.was_active(days):
+        if is_asked(data.facility, yardstick, days):
             now = version(data, yardstick, days) if signed else None
             months.append(_month(data.facility, period, signed, now, rules))
     return months
+
+
+def is_asked(facility: Facility, yardstick: Yardstick, days: DayRange) -> bool:
+    """Whether there is something to confirm: the facility was active in these days, and some indicator applies."""
+    indicators = yardstick.catalogue.indicators.items()
+    return facility.was_active(days) and any(applies(one, code, facility) for code, one in indicators)
+
+
+def of(
+    data: FacilityData, yardstick: Yardstick, rules: Confirmation, period: str, signed: Sequence[Signature]
+) -> Month:
+    """Where a closed month stands that somebody has signed (`signed`: its signatures, the oldest first).
+
+    `data` must reach back to its first day.
+    """
+    return _month(data.facility, period, signed, version(data, yardstick, days_of(period)), rules)
+
+
+def unsigned(facility: Facility, rules: Confirmation, period: str) -> Month:
+    """A closed month that nobody has signed: no figures are needed to know where it stands."""
+    return _month(facility, period, (), None, rules)
 
 
 def changed(months: Sequence[Month]) -> list[tuple[str, str]]:
@@ -119,7 +182,7 @@ def changed(months: Sequence[Month]) -> list[tuple[str, str]]:
     for month in months:
         for one in month.changes if month.state == "reopened" else ():
             if one.reopens:
-                text = f"{_named(month.period).capitalize()} đã xác nhận {sentence(one)}."
+                text = f"{named(month.period).capitalize()} đã xác nhận {sentence(one)}."
                 found.setdefault(one.indicator, []).append(text)
     return [(indicator, " ".join(sentences)) for indicator, sentences in found.items()]
 
@@ -127,16 +190,21 @@ def changed(months: Sequence[Month]) -> list[tuple[str, str]]:
 def look(
     connection: Connection, yardstick: Yardstick, rules: Confirmation, facility: str, period: str, moment: datetime
 ) -> tuple[Month, Version]:
-    """Where a month stands, and its figures now. Raises NotFoundError, BadRequestError (not over, not active)."""
-    days = days_of(period)
+    """Where a month stands, and its figures now.
+
+    Raises NotFoundError (no facility, tallies no longer kept), BadRequestError (not over, not active).
+    """
     places = registry.facilities(connection, [facility])
     if not places:
         raise NotFoundError("không có cơ sở này")
-    after = days.last + timedelta(days=1)
-    if moment < midnight(after):
-        raise BadRequestError(f"{_named(period)} chưa kết thúc: xác nhận được từ ngày {after:%d/%m/%Y}")
+    days = over(period, moment)
     if not places[0].was_active(days):
-        raise BadRequestError(f"cơ sở không hoạt động trong {_named(period)}")
+        raise BadRequestError(f"cơ sở không hoạt động trong {named(period)}")
+    since = retention.kept_from(connection)
+    if since is not None and days.first < since:
+        raise NotFoundError(
+            f"số đếm của {named(period)} đã hết hạn lưu, chỉ còn từ {since:%d/%m/%Y}; bản đã ký vẫn còn trong kho"
+        )
     data = load(connection, yardstick.catalogue, places, days.first, days.last)[0]
     now = version(data, yardstick, days)
     signed = signatures.of(connection, [facility], [period])[facility]
@@ -156,8 +224,10 @@ def sign(
     person, or the figures have changed meanwhile).
     """
     facility = asked.facility
-    may_sign(person, facility)
+    may_see(person, facility)
     with store.write() as connection:
+        if not deputies.may_sign(connection, person, facility, moment):
+            raise ForbiddenError("chỉ người xác nhận của chính cơ sở, hoặc người được cử ký thay, mới được ký số liệu")
         # a push waits for this too, so that the figures stay those that are signed
         registry.lock(connection, [facility])
         month, now = look(connection, yardstick, rules, facility, asked.period, moment)
@@ -183,13 +253,6 @@ def may_see(person: Person, facility: str) -> None:
     """People of a facility see that one only. Raises NotFoundError."""
     if person.facility not in (None, facility):
         raise NotFoundError("không có cơ sở này")
-
-
-def may_sign(person: Person, facility: str) -> None:
-    """Nobody signs for a hospital but its own confirmers. Raises NotFoundError, ForbiddenError."""
-    may_see(person, facility)
-    if person.role != "confirmer" or person.facility != facility:
-        raise ForbiddenError("chỉ người có vai trò xác nhận của chính cơ sở mới được ký số liệu")
 
 
 def _told(asked: Asked, now: Version) -> dict[str, str]:
@@ -221,41 +284,48 @@ def _is_repeated(mine: Signature, month: Month) -> bool:
 
 
 def _refuse_if_locked(mine: Signature, month: Month, now: Version) -> None:
-    named = _named(month.period)
+    told = named(month.period)
     if month.state == "confirmed":
-        raise ConflictError(f"số liệu {named} đã được xác nhận và khóa; chỉ ký lại khi xác nhận được mở lại")
+        raise ConflictError(f"số liệu {told} đã được xác nhận và khóa; chỉ ký lại khi xác nhận được mở lại")
     if mine.digest != now.digest:
-        raise ConflictError("số liệu vừa thay đổi, xin xem lại trước khi ký")
+        raise StaleError("số liệu vừa thay đổi, xin xem lại trước khi ký")
     if mine.decision == "confirmed" and month.waiting_for_second == mine.person:
-        raise ConflictError(f"số liệu {named} còn chờ một người khác của cơ sở cùng ký")
+        raise ConflictError(f"số liệu {told} còn chờ một người khác của cơ sở cùng ký")
 
 
 # --- the state
 
 
+# the state, who waits for a second person, what has changed, and since which signatures
+_Standing = tuple[State, str | None, Sequence[Change], Sequence[Signature]]
+_NOTHING: _Standing = ("open", None, (), ())
+
+
 def _month(
     facility: Facility, period: str, signed: Sequence[Signature], now: Version | None, rules: Confirmation
 ) -> Month:
-    state, waiting, differing = _standing(signed, now, rules.confirm_by) if now else ("open", None, list[Change]())
+    if now is None:
+        state, waiting, differing, settled = _NOTHING
+    else:
+        state, waiting, differing, settled = _standing(signed, now, rules.confirm_by)
     after = midnight(days_of(period).last + timedelta(days=1))
     was_known = facility.registered_at < after
     until = due(period, rules.due_day) if was_known else None
-    return Month(facility.id, period, state, until, waiting, differing, signed)
+    return Month(facility.id, period, state, until, waiting, list(differing), signed, settled)
 
 
-def _standing(signed: Sequence[Signature], now: Version, needed: int) -> tuple[State, str | None, list[Change]]:
-    """The state, who waits for a second person, and what has changed."""
+def _standing(signed: Sequence[Signature], now: Version, needed: int) -> _Standing:
     rounds = _rounds(signed)
     settled = next((one for one in reversed(rounds) if _is_settled(one, needed)), None)
     waiting = None
     if rounds and not _is_settled(rounds[-1], needed) and says_the_same(_signed(rounds[-1]), now):
         waiting = rounds[-1][-1].person
     if settled is None:
-        return "open", waiting, []
+        return "open", waiting, (), ()
     differing = changes(_signed(settled), now)
     if settled[-1].decision == "disputed":
-        return "open" if waiting else "disputed", waiting, differing
-    return "reopened" if any(one.reopens for one in differing) else "confirmed", waiting, differing
+        return "open" if waiting else "disputed", waiting, differing, settled
+    return "reopened" if any(one.reopens for one in differing) else "confirmed", waiting, differing, settled
 
 
 def _rounds(signed: Sequence[Signature]) -> list[list[Signature]]:
@@ -287,5 +357,6 @@ def _signed(one: Sequence[Signature]) -> Version:
     return Version(one[-1].figures)
 
 
-def _named(period: str) -> str:
+def named(period: str) -> str:
+    """`tháng 10/2026`."""
     return f"tháng {period[5:]}/{period[:4]}"

@@ -57,9 +57,8 @@ async def post_manual(
 
 def _enter(parts: Parts, new: NewFigure, name: str) -> ManualState:
     moment, plans = now(), parts.yardstick.plans
-    target = manual.find(plans, new, local_day(moment))
     with parts.store.write() as connection:
-        stored.add(connection, new.by(name, moment))
+        target = manual.enter(connection, plans, new, name, moment)
         figures = stored.figures(connection, [new.plan])
     return manual.state(*target, figures, local_day(moment))
 
@@ -87,6 +86,7 @@ def _plain_figure(one: ManualFigure) -> dict[str, Any]:
         "day": one.day,
         "value": float(one.value),
         "evidence": one.evidence,
+        "file": None if one.file is None else f"/evidence/{one.id}",
         "person": one.person,
         "entered_at": one.entered_at,
     }

@@ -27,7 +27,8 @@ from statistics import median
 from typing import NamedTuple
 
 from collector import windows
-from collector.figures import Counts, FacilityData
+from collector.figures import FacilityData
+from collector.series import Counts
 from collector.store.tallies import Claim, Source
 from collector.thresholds import Limits
 from collector.yardstick import applies
@@ -45,7 +46,7 @@ _LONGEST_UNREST = 7
 # A weekday's habit is not believed before it was seen so often.
 _HABIT_WEEKS = 4
 # The days of these kinds fill up while files come in: a low day there is late, not lost.
-_FILLING_KINDS = {"his.bhyt_xml", "sheet.file"}
+_FILLING_KINDS = {"his.bhyt_xml", "sheet.file", "sheet.upload"}
 _WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
 _DAY = timedelta(days=1)
 

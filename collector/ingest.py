@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from collector.access import Speaker
+from collector.feeds import line
 from collector.store import Connection, Store, access, as_text, registry, tallies
 from collector.store.registry import Facility
 from collector.store.tallies import Claim, Row, Source
@@ -55,9 +56,11 @@ class _RefusedError(Exception):
 class _Books:
     """What the store knows of the facilities that a batch speaks of."""
 
-    agent: str
+    agent: str | None
+    """None: people who upload sheets."""
     catalogue: Catalogue
     facilities: dict[str, Facility]
+    """For which facility the sources of each count in the end: itself, or what it was merged into."""
     sources: dict[tuple[str, str], Source]
     claims: dict[str, dict[str, list[Claim]]] = field(default_factory=lambda: defaultdict(dict))
     """By facility and measure, the oldest first."""
@@ -79,18 +82,15 @@ def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, momen
     """Store a batch. Raises UnauthorisedError when it names another agent, AwayError when nothing was stored."""
     if push.agent.id != speaker.agent:
         raise UnauthorisedError("agent.id không phải là của mã truy cập này")
-    shaped = [_shaped(raw, speaker, catalogue, local_day(moment)) for raw in push.tallies]
+    shaped = [_shaped(raw, speaker.facilities, catalogue, local_day(moment)) for raw in push.tallies]
     spoken = {one.key.facility for one in shaped if isinstance(one, Tally)}
     spoken |= {facility for report in push.sources for facility in report.facilities} & speaker.facilities
     store_id = store.store_id()
     with store.write() as connection:
         access.note_push(connection, speaker.agent, _heard(push, moment))
         concerned = sorted(spoken | tallies.rostered(connection, speaker.agent))
-        registry.lock(connection, concerned)
-        registry.touch(connection, set(concerned) - spoken)
-        registry.touch(connection, spoken, moment)
-        books = _open_books(connection, speaker.agent, catalogue, concerned)
-        _take_roster(connection, books, _in_our_time(push, moment), speaker)
+        books = _open_books(connection, speaker.agent, catalogue, concerned, spoken, moment)
+        _take_roster(connection, books, _in_our_time(push, moment), speaker.facilities)
         verdicts = _judge(connection, books, shaped, moment)
     stale = [one for one in verdicts if isinstance(one, Stale)]
     refused = [one for one in verdicts if isinstance(one, Refusal)]
@@ -104,6 +104,25 @@ def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, momen
     )
 
 
+def take_upload(
+    connection: Connection,
+    facility: str,
+    report: SourceReport,
+    raw: Sequence[Any],
+    catalogue: Catalogue,
+    moment: datetime,
+) -> list[Stale | Refusal]:
+    """Store what people of a facility uploaded, by the same rules; the source of `report` belongs to no agent.
+
+    `raw`: tallies as they would travel. Returns the verdicts that are not "accepted".
+    """
+    here = frozenset({facility})
+    shaped = [_shaped(one, here, catalogue, local_day(moment)) for one in raw]
+    books = _open_books(connection, None, catalogue, [facility], {facility}, moment)
+    _take_roster(connection, books, [report], here)
+    return _judge(connection, books, shaped, moment)
+
+
 def _heard(push: Push, moment: datetime) -> dict[str, Any]:
     return {
         "version": push.agent.version,
@@ -114,13 +133,13 @@ def _heard(push: Push, moment: datetime) -> dict[str, Any]:
     }
 
 
-def _shaped(raw: Any, speaker: Speaker, catalogue: Catalogue, today: date) -> Tally | _RefusedError:
+def _shaped(raw: Any, facilities: frozenset[str], catalogue: Catalogue, today: date) -> Tally | _RefusedError:
     """One element of `tallies` as a Tally, or why it is none."""
     try:
         if not isinstance(raw, dict):
             raise _RefusedError("malformed", "không phải là một đối tượng JSON")
         key = Key(
-            _facility(raw, speaker),
+            _facility(raw, facilities),
             _text(raw, "source", _SOURCE_NAME),
             _text(raw, "measure", _MEASURE),
             _day(raw.get("day"), today),
@@ -136,13 +155,13 @@ def _shaped(raw: Any, speaker: Speaker, catalogue: Catalogue, today: date) -> Ta
         return refused
 
 
-def _facility(raw: Mapping[str, Any], speaker: Speaker) -> str:
-    if "facility" not in raw and len(speaker.facilities) == 1:
-        return next(iter(speaker.facilities))
+def _facility(raw: Mapping[str, Any], facilities: frozenset[str]) -> str:
+    if "facility" not in raw and len(facilities) == 1:
+        return next(iter(facilities))
     facility = raw.get("facility")
     if not isinstance(facility, str):
         raise _RefusedError("malformed", "thiếu facility")
-    if facility not in speaker.facilities:
+    if facility not in facilities:
         raise _RefusedError("not_yours", "agent này không được gửi cho cơ sở đó")
     return facility
 
@@ -176,12 +195,29 @@ def _counts(value: Any, codes: Iterable[str]) -> dict[str, int]:
     return {code: count for code, count in value.items() if count}
 
 
-def _open_books(connection: Connection, agent: str, catalogue: Catalogue, facilities: Sequence[str]) -> _Books:
+def _open_books(
+    connection: Connection,
+    agent: str | None,
+    catalogue: Catalogue,
+    facilities: Sequence[str],
+    spoken: set[str],
+    moment: datetime,
+) -> _Books:
+    """The books of `facilities`, locked; of those in `spoken` somebody has just told something."""
+    mergers = registry.mergers(connection)
+    lines = {one: line(mergers, one, local_day(moment)) for one in facilities}
+    heard = spoken | {lines[one][-1] for one in spoken}
+    touched = {one for each in lines.values() for one in each}
+    registry.lock(connection, touched)
+    registry.touch(connection, touched - heard)
+    registry.touch(connection, heard, moment)
     sources = tallies.sources(connection, facilities)
+    heirs = {one: line(mergers, one)[-1] for one in facilities}
+    known = {one.id: one for one in registry.facilities(connection, sorted(set(heirs.values())))}
     books = _Books(
         agent,
         catalogue,
-        {one.id: one for one in registry.facilities(connection, facilities)},
+        {one: known[last] for one, last in heirs.items()},
         {(one.facility, one.name): one for one in sources},
     )
     for one in tallies.claims(connection, sources):
@@ -210,12 +246,14 @@ def _shifted(at: datetime | None, skew: timedelta, moment: datetime) -> datetime
         return None
 
 
-def _take_roster(connection: Connection, books: _Books, reports: Sequence[SourceReport], speaker: Speaker) -> None:
+def _take_roster(
+    connection: Connection, books: _Books, reports: Sequence[SourceReport], facilities: frozenset[str]
+) -> None:
     """Bring the agent's sources to what the roster says; those it no longer names go on counting, as orphans."""
     named = set()
     for report in reports:
         measures = {one for one in report.measures if one in books.catalogue.measures}
-        for facility in speaker.facilities.intersection(report.facilities):
+        for facility in facilities.intersection(report.facilities):
             source = _told(connection, books, facility, report)
             if source is not None:
                 named.add((facility, report.name))
@@ -369,7 +407,7 @@ def _owner(connection: Connection, books: _Books, key: Key) -> Source:
         values = {"facility": key.facility, "name": key.source, "agent": books.agent, "in_roster": False}
         source = books.sources[key.facility, key.source] = tallies.add_source(connection, values)
     if source.agent != books.agent:
-        raise _RefusedError("source_taken", "nguồn này thuộc về một agent khác")
+        raise _RefusedError("source_taken", "nguồn này thuộc về một agent khác, hoặc là bảng tính gửi qua cổng")
     if source.last_day is not None and key.day > source.last_day:
         raise _RefusedError("not_owner", f"nguồn đã ngừng sau ngày {source.last_day:%d/%m/%Y}")
     if source.first_day is not None and key.day < source.first_day:

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 
 from collector.parts import Meters
 from collector.store import Store, leases
-from contract.days import local_day
+from contract.days import LOCAL, local_day
 from contract.errors import AwayError
 
 Turn = Callable[[datetime], object]
@@ -41,10 +41,10 @@ class Loops:
         self._meters.period.labels(name).set(period.total_seconds())
         self._threads.append(threading.Thread(target=self._run, args=(name, period, turn), name=name, daemon=True))
 
-    def add_daily(self, name: str, work: Turn, period: timedelta = _DAILY_PERIOD) -> None:
+    def add_daily(self, name: str, work: Turn, period: timedelta = _DAILY_PERIOD, hour: int = 0) -> None:
         """In one collector of those that share the database: once after start, and once after each local midnight.
 
-        Whether there is something to do is looked at each `period`; work that failed is done again then. `work` must
+        `hour`: never before this hour of the local day. Whether there is something to do is looked at each `period`; work that failed is done again then. `work` must
         be fit to be done twice on one day: by a collector that takes over, or after a restart.
         """
         done: date | None = None
@@ -53,7 +53,7 @@ class Loops:
             nonlocal done
             with self._store.write() as connection:
                 is_mine = leases.take(connection, name, self._holder, moment, _LEASE_PERIODS * period)
-            if is_mine and done != local_day(moment):
+            if is_mine and done != local_day(moment) and moment.astimezone(LOCAL).hour >= hour:
                 work(moment)
                 done = local_day(moment)
 

@@ -1,6 +1,6 @@
 """Targets that no system tells: people enter the figure with its evidence (architecture.md, "Targets").
 
-Pure: plans and figures in, what to show out. Commands, API, pages and reports all use it.
+Plans and figures in, what to show out; and `enter`. Commands, API, pages and reports all use it.
 """
 
 import operator
@@ -14,7 +14,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticKnownError
 
+from collector.evidence import File
+from collector.store import Connection, evidence
+from collector.store import manual as stored
 from collector.store.manual import ManualFigure
+from contract.days import local_day
 from contract.errors import BadRequestError, NotFoundError
 from contract.plan import Manual, Plan
 
@@ -53,9 +57,10 @@ class NewFigure(BaseModel):
     day: date
     evidence: Words
 
-    def by(self, person: str, moment: datetime) -> ManualFigure:
+    def by(self, person: str, moment: datetime, file: File | None = None) -> ManualFigure:
         """As it is kept."""
-        return ManualFigure(self.plan, self.code, self.day, self.value, self.evidence, person, moment)
+        shown = (None, None) if file is None else (file.digest, file.name)
+        return ManualFigure(self.plan, self.code, self.day, self.value, self.evidence, person, moment, *shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,22 @@ def find(plans: Sequence[Plan], new: NewFigure, today: date) -> tuple[Plan, Manu
     if target is None or problems:
         raise BadRequestError("; ".join(problems))
     return plan, target
+
+
+def enter(
+    connection: Connection,
+    plans: Sequence[Plan],
+    new: NewFigure,
+    person: str,
+    moment: datetime,
+    file: File | None = None,
+) -> tuple[Plan, Manual]:
+    """Keep a figure, with the file that shows it; returns its target. Raises NotFoundError, BadRequestError."""
+    found = find(plans, new, local_day(moment))
+    if file is not None:
+        evidence.keep(connection, file.digest, file.kind, file.content, moment)
+    stored.add(connection, new.by(person, moment, file))
+    return found
 
 
 def asked(manual: Manual) -> str:

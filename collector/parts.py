@@ -6,9 +6,12 @@ from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from collector.access import Access
+from collector.confirmations import Confirmations
 from collector.exposition import Exposition
 from collector.people import People
+from collector.province import Province
 from collector.settings import Settings
+from collector.sso import Provider
 from collector.store import Store
 from collector.yardstick import Yardstick
 from contract.catalogue import Catalogue
@@ -47,8 +50,12 @@ class Parts:
     yardstick: Yardstick
     access: Access
     people: People
+    province: Province
+    confirmations: Confirmations
     exposition: Exposition
     meters: Meters
+    sso: Provider | None
+    """None: people log in by password alone."""
 
     @property
     def catalogue(self) -> Catalogue:

@@ -9,6 +9,8 @@ import hmac
 import secrets
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +19,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from collector.access import hashed, spoken
-from collector.store import Store, people, registry
-from collector.store.people import Account, Person
+from collector.store import Connection, Store, people, registry
+from collector.store.people import OPERATOR, Account, Person
 from collector.throttle import Throttle
 from collector.typography import clean
-from contract.errors import BadRequestError, ConfigError, UnauthorisedError
+from contract.errors import BadRequestError, BusyError, ConfigError, UnauthorisedError
 
 ROLES = ("admin", "reader", "confirmer")
 SESSION_COOKIE = "nhipso"
@@ -33,10 +35,11 @@ FAILURES = 5
 LOCKED = timedelta(minutes=15)
 FAILURES_OF_ADDRESS = 20
 """Wrong passwords a minute that one network address may send; a hospital may stand behind one."""
-OPERATOR = "nhipso-collector"
-"""Who types commands on the collector's machine, in the audit."""
+FAILURES_OF_ALL = 300
+"""Wrong passwords a minute from all addresses together, at all collectors of one database."""
 WRONG = "tên đăng nhập hoặc mật khẩu không đúng; nhập sai năm lần liên tiếp thì tài khoản bị khóa 15 phút"
 WRONG_OLD = "mật khẩu hiện tại không đúng; nhập sai năm lần liên tiếp thì tài khoản bị khóa 15 phút"
+DISABLED = "tài khoản này đã ngừng: thêm lại (user add, hoặc trang Người dùng) trước khi cấp mật khẩu hay mã truy cập"
 WEAK = f"mật khẩu mới phải có ít nhất {SHORTEST} ký tự, khác mật khẩu cũ và tên đăng nhập"
 _LONGEST_NAME = 64
 # How often a session in use is written down as used.
@@ -45,6 +48,8 @@ _SEEN_EVERY = timedelta(minutes=1)
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # However many come at once, so many hashes are made at once: a login must not take the machine's memory and cores.
 _hashing = threading.BoundedSemaphore(4)
+# Those who wait for that each hold a thread of the server; the others are left to everybody else.
+_in_line = threading.BoundedSemaphore(16)
 # Of a password that was thrown away: checked for names that do not exist, so that they take as long as those that do.
 NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$/PTIYXqSmtkP75Hg2+nO8g$O2fAzF1dRmsFWehHzFsb+U7MYUVBA+EXDNOpIHyMgyc"
 
@@ -72,7 +77,7 @@ class People:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._throttle = Throttle(FAILURES_OF_ADDRESS)
+        self._throttle = Throttle(store, "login", FAILURES_OF_ADDRESS, FAILURES_OF_ALL)
 
     def add(self, one: Person, at: datetime, by: str = OPERATOR) -> str:
         """Register somebody and return a personal API token. Raises ConfigError.
@@ -80,12 +85,9 @@ class People:
         Whose name is known gets the new role, facility and token, and what else is said of them; the rest stays.
         Somebody who was disabled is back, without a password.
         """
-        one = replace(one, name=clean(one.name), full_name=clean(one.full_name), email=one.email.strip())
-        _check(one)
-        token = secrets.token_urlsafe(32)
+        one, token = _checked(one), secrets.token_urlsafe(32)
         with self._store.write() as connection:
-            if one.facility is not None and not registry.facilities(connection, [one.facility]):
-                raise ConfigError(f"chưa đăng ký cơ sở “{one.facility}”")
+            _known_place(connection, one)
             known = people.account(connection, one.name)
             if known is not None:
                 was = known.person
@@ -95,11 +97,54 @@ class People:
             people.note(connection, at, by, action, one.name, facility=one.facility, before=before, after=_plain(one))
         return token
 
+    def enter(self, one: Person, at: datetime, by: str = OPERATOR) -> None:
+        """Register somebody new, without password and token. Raises ConfigError."""
+        one = _checked(one)
+        with self._store.write() as connection:
+            _known_place(connection, one)
+            if people.account(connection, one.name) is not None:
+                raise ConfigError(f"tên đăng nhập “{one.name}” đã có người dùng")
+            people.save(connection, one, at)
+            people.note(connection, at, by, "person_added", one.name, facility=one.facility, after=_plain(one))
+
+    def revise(self, one: Person, at: datetime, by: str = OPERATOR) -> None:
+        """Role, facility and what else is known of somebody, whole; a disabled account is open again, without password.
+
+        The same again changes nothing. Raises ConfigError, NotFoundError, BadRequestError when it is one's own role.
+        """
+        one = _checked(one)
+        with self._store.write() as connection:
+            _known_place(connection, one)
+            known = people.named(connection, one.name)
+            before, after = _plain(known.person), _plain(one)
+            if one.name == by and (before["role"], before["facility"]) != (after["role"], after["facility"]):
+                raise BadRequestError("không tự đổi vai trò của chính mình: đề nghị một quản trị viên khác")
+            if before == after and known.disabled_at is None:
+                return
+            people.save(connection, one, at, disabled_at=None)
+            people.note(
+                connection, at, by, "person_changed", one.name, facility=one.facility, before=before, after=after
+            )
+
+    def new_token(self, name: str, at: datetime, by: str = OPERATOR) -> str:
+        """A personal API token, shown only now; the one before stops working. Raises NotFoundError, BadRequestError."""
+        token = secrets.token_urlsafe(32)
+        with self._store.write() as connection:
+            found = people.named(connection, clean(name))
+            if found.disabled_at is not None:
+                raise BadRequestError(DISABLED)
+            people.change(connection, found.person.id, token_hash=hashed(token))
+            people.note(connection, at, by, "person_token_made", found.person.name, facility=found.person.facility)
+        return token
+
     def disable(self, name: str, at: datetime, by: str = OPERATOR) -> None:
-        """From now on neither password, nor token, nor an open session works. Raises NotFoundError."""
+        """From now on neither password, nor token, nor an open session works. Raises NotFoundError, BadRequestError."""
         with self._store.write() as connection:
             found = people.named(connection, clean(name)).person
-            people.change(connection, found.id, disabled_at=at, password_hash=None, token_hash=None, must_change=False)
+            if found.name == by:
+                raise BadRequestError("không tự ngừng tài khoản của chính mình: đề nghị một quản trị viên khác")
+            nothing = {"password_hash": None, "token_hash": None, "subject": None, "must_change": False}
+            people.change(connection, found.id, disabled_at=at, **nothing)
             people.close_sessions(connection, found.id)
             people.note(connection, at, by, "person_disabled", found.name, facility=found.facility)
 
@@ -121,15 +166,15 @@ class People:
         found = self._prove(clean(name), password, at)
         if found is None:
             raise UnauthorisedError(WRONG)
-        self._throttle.give_back(address)
+        self._throttle.give_back(address, at)
         return self.open(found, at)
 
-    def open(self, account: Account, at: datetime) -> Session:
-        """A session for somebody who has proved who they are."""
+    def open(self, account: Account, at: datetime, how: str = "password") -> Session:
+        """A session for somebody who has proved who they are; `how` is for the audit."""
         secret, who = secrets.token_urlsafe(32), account.person
         with self._store.write() as connection:
             people.open_session(connection, hashed(secret), who.id, at)
-            people.note(connection, at, who.name, "log_in", who.name, facility=who.facility)
+            people.note(connection, at, who.name, "log_in", who.name, facility=who.facility, after={"how": how})
         return Session(who, secret, account.must_change)
 
     def session(self, secret: str, at: datetime) -> Session | None:
@@ -177,7 +222,7 @@ class People:
         with self._store.write() as connection:
             found = people.named(connection, clean(name))
             if found.disabled_at is not None:
-                raise BadRequestError("tài khoản này đã ngừng: thêm lại bằng user add trước khi cấp mật khẩu")
+                raise BadRequestError(DISABLED)
             values = {"password_hash": _made(password), "must_change": True, "failures": 0, "locked_until": None}
             people.change(connection, found.person.id, **values)
             people.close_sessions(connection, found.person.id)
@@ -185,12 +230,16 @@ class People:
         return password
 
     def _prove(self, name: str, password: str, at: datetime) -> Account | None:
-        """The account that this password opens now. Every try is written down before the password is looked at."""
-        with self._store.write() as connection:
-            count = people.attempt(connection, name, at, FAILURES, at + LOCKED)
-            found = people.account(connection, name)
-        known = found.password_hash if found is not None and count is not None else None
-        is_right = _matches(known or NOBODY, password)
+        """The account that this password opens now. Every try is written down before the password is looked at.
+
+        Raises BusyError, before that, while too many are being looked at.
+        """
+        with _turn():
+            with self._store.write() as connection:
+                count = people.attempt(connection, name, at, FAILURES, at + LOCKED)
+                found = people.account(connection, name)
+            known = found.password_hash if found is not None and count is not None else None
+            is_right = _matches(known or NOBODY, password)
         if found is None or known is None:
             return None
         with self._store.write() as connection:
@@ -212,8 +261,14 @@ def state(one: Account, at: datetime) -> str:
     return "chưa đổi mật khẩu được cấp" if one.must_change else "hoạt động"
 
 
-def _check(one: Person) -> None:
-    """Raises ConfigError with every mistake."""
+def _known_place(connection: Connection, one: Person) -> None:
+    if one.facility is not None and not registry.facilities(connection, [one.facility]):
+        raise ConfigError(f"chưa đăng ký cơ sở “{one.facility}”")
+
+
+def _checked(one: Person) -> Person:
+    """As people are kept. Raises ConfigError with every mistake."""
+    one = replace(one, name=clean(one.name), full_name=clean(one.full_name), email=one.email.strip())
     of_facility = {"admin": False, "confirmer": True}.get(one.role, one.facility is not None)
     problems = []
     if not 0 < len(one.name) <= _LONGEST_NAME:
@@ -224,6 +279,7 @@ def _check(one: Person) -> None:
         problems.append("email không đúng")
     if problems:
         raise ConfigError(problems)
+    return one
 
 
 def _plain(one: Person) -> dict[str, Any]:
@@ -234,6 +290,16 @@ def _plain(one: Person) -> dict[str, Any]:
 def _bytes(password: str) -> bytes:
     """NFC: keyboards write the same Vietnamese letter in different ways."""
     return unicodedata.normalize("NFC", password).encode()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _in_line.acquire(blocking=False):
+        raise BusyError("đang có quá nhiều người đăng nhập cùng lúc: hãy thử lại sau vài giây")
+    try:
+        yield
+    finally:
+        _in_line.release()
 
 
 def _made(password: str) -> str:

@@ -1,23 +1,26 @@
-"""The registry of facilities: reading the lists that people keep (CSV, XLSX) into it."""
+"""The registry of facilities: reading the lists that people keep (CSV, XLSX) into it; codes and pauses."""
 
 import csv
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from openpyxl import load_workbook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from collector.store import Store, registry
-from collector.store.registry import Code, Facility
+from collector.store import Connection, Store, people, registry
+from collector.store.people import OPERATOR
+from collector.store.registry import Code, Facility, Pause
+from collector.typography import clean
 from contract.catalogue import Catalogue, Level
 from contract.days import local_day
-from contract.errors import ConfigError
+from contract.errors import ConfigError, NotFoundError
 from contract.problems import sentences
 
 _HEADINGS = {
@@ -40,6 +43,7 @@ _LEVELS = {
     "clinic": ("phong kham",),
     "department": ("so y te",),
 }
+_LONGEST_REASON = 300
 _OWNERSHIPS = {"public": ("cong lap", "cong"), "private": ("tu nhan", "ngoai cong lap", "tu")}
 
 
@@ -59,6 +63,11 @@ class Line(BaseModel):
     bhxh_code: str = Field(default="", pattern=r"^([0-9]{5})?$")
     bhxh_from: date | None = None
     indicators: tuple[str, ...] | None = None
+
+    @field_validator("name", "area", "email", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return clean(value) if isinstance(value, str) else value
 
     @field_validator("level", mode="before")
     @classmethod
@@ -89,10 +98,24 @@ class Line(BaseModel):
         return tuple(value.replace(",", " ").split()) or None if isinstance(value, str) else value
 
 
+def headings() -> dict[str, tuple[str, ...]]:
+    """Column → the headings under which it is understood, the first its own; letters and accents do not matter."""
+    return dict(_HEADINGS)
+
+
 def read(file: Path) -> list[tuple[str, Line]]:
     """(place, line) of every row of a CSV or XLSX file. Raises ConfigError naming every bad row."""
     try:
-        rows: list[Sequence[object]] = list(_xlsx(file) if file.suffix.lower() == ".xlsx" else _csv(file))
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
+    return parse(str(file), content)
+
+
+def parse(file: str, content: bytes) -> list[tuple[str, Line]]:
+    """The same from the bytes of a file of this name. Raises ConfigError naming every bad row."""
+    try:
+        rows: list[Sequence[object]] = list(_xlsx(content) if file.lower().endswith(".xlsx") else _csv(content))
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: không phải là UTF-8: hãy lưu lại dạng “CSV UTF-8” hoặc XLSX") from None
     except Exception as error:  # openpyxl lets through whatever a broken workbook makes it stumble over
@@ -125,7 +148,9 @@ def line(place: str, cells: Mapping[str, object]) -> Line:
     return found
 
 
-def register(store: Store, lines: Sequence[tuple[str, Line]], catalogue: Catalogue, at: datetime) -> int:
+def register(
+    store: Store, lines: Sequence[tuple[str, Line]], catalogue: Catalogue, at: datetime, by: str = OPERATOR
+) -> int:
     """Add or update the facilities of `lines`; returns how many. What a line does not name stays as it was.
 
     Raises ConfigError, and then nothing is changed.
@@ -145,11 +170,94 @@ def register(store: Store, lines: Sequence[tuple[str, Line]], catalogue: Catalog
         raise ConfigError(problems)
     with store.write() as connection:
         known = {one.id: one for one in registry.facilities(connection)}
-        coded = {one.facility for one in registry.codes(connection)}
+        before = _described(connection, known.values())
         facilities = [_facility(line, known.get(line.id), at) for _, line in lines]
+        _refuse_to_reopen(known, lines, facilities)
+        coded = {one.facility for one in registry.codes(connection)}
         codes = [_code(line, line.id in coded, local_day(at)) for _, line in lines if line.bhxh_code]
         registry.save(connection, facilities, codes)
+        after = _described(connection, facilities)
+        for one in facilities:
+            _note(connection, one.id, before.get(one.id), after[one.id], at, by)
     return len(facilities)
+
+
+def pause(store: Store, one: Pause, at: datetime, by: str = OPERATOR) -> None:
+    """Nothing is expected of a facility on these days. Raises ConfigError."""
+    one = replace(one, reason=clean(one.reason))
+    problems = []
+    if one.first_day > one.last_day:
+        problems.append("ngày đầu phải không sau ngày cuối")
+    if not 0 < len(one.reason) <= _LONGEST_REASON:
+        problems.append(f"lý do phải có từ 1 đến {_LONGEST_REASON} ký tự")
+    with store.write() as connection:
+        if not registry.facilities(connection, [one.facility]):
+            problems.append(f"chưa đăng ký cơ sở “{one.facility}”")
+        if problems:
+            raise ConfigError(problems)
+        registry.add_pause(connection, one)
+        people.note(connection, at, by, "pause_added", one.facility, facility=one.facility, after=_paused(one))
+
+
+def unpause(store: Store, facility: str, pause_id: int, at: datetime, by: str = OPERATOR) -> None:
+    """The days of a pause are expected again. Raises NotFoundError."""
+    with store.write() as connection:
+        for one in registry.pauses(connection, [facility]):
+            if one.id == pause_id:
+                registry.remove_pause(connection, one)
+                people.note(connection, at, by, "pause_removed", facility, facility=facility, before=_paused(one))
+                return
+    raise NotFoundError("không có đợt tạm dừng này")
+
+
+def _paused(one: Pause) -> dict[str, str]:
+    return {"first_day": str(one.first_day), "last_day": str(one.last_day), "reason": one.reason}
+
+
+def _refuse_to_reopen(
+    known: Mapping[str, Facility], lines: Sequence[tuple[str, Line]], facilities: Sequence[Facility]
+) -> None:
+    """The days of a facility that was merged are the merger's. Raises ConfigError."""
+    problems = []
+    for (place, _), one in zip(lines, facilities, strict=True):
+        was = known.get(one.id)
+        if was is not None and was.merger is not None and was.active_to != one.active_to:
+            problems.append(
+                f"{place}: cơ sở {one.id} đã sáp nhập vào {was.merger.into} từ ngày {was.merger.day:%d/%m/%Y}: "
+                "không đổi được ngày ngừng hoạt động"
+            )
+    if problems:
+        raise ConfigError(problems)
+
+
+def _described(connection: Connection, facilities: Iterable[Facility]) -> dict[str, dict[str, Any]]:
+    """What the audit keeps of facilities, by id."""
+    codes: dict[str, list[str]] = defaultdict(list)
+    for code in registry.codes(connection):
+        codes[code.facility].append(f"{code.code} từ {code.valid_from}")
+    found = {}
+    for one in facilities:
+        values = {name: getattr(one, name) for name in Line.model_fields if name in Facility.__slots__ and name != "id"}
+        plain = {name: str(value) if isinstance(value, date) else value for name, value in values.items()}
+        found[one.id] = {**plain, "bhxh_codes": codes.get(one.id, [])}
+    return found
+
+
+def _note(
+    connection: Connection,
+    facility: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    at: datetime,
+    by: str,
+) -> None:
+    """A new facility whole; of a known one only what has changed."""
+    if before is None:
+        people.note(connection, at, by, "facility_added", facility, facility=facility, after=dict(after))
+    elif before != after:
+        changed = [name for name in after if before[name] != after[name]]
+        was, now = ({name: of[name] for name in changed} for of in (before, after))
+        people.note(connection, at, by, "facility_changed", facility, facility=facility, before=was, after=now)
 
 
 def _facility(line: Line, known: Facility | None, at: datetime) -> Facility:
@@ -165,7 +273,7 @@ def _code(line: Line, has_one: bool, today: date) -> Code:
     return Code(line.id, line.bhxh_code, line.bhxh_from or begin, None)
 
 
-def _columns(file: Path, heading: Sequence[object]) -> tuple[dict[str, int], list[str]]:
+def _columns(file: str, heading: Sequence[object]) -> tuple[dict[str, int], list[str]]:
     columns: dict[str, int] = {}
     problems = []
     for place, cell in enumerate(heading):
@@ -181,15 +289,15 @@ def _columns(file: Path, heading: Sequence[object]) -> tuple[dict[str, int], lis
     return columns, problems + [f"{file}: dòng 1: thiếu cột {name}" for name in missing]
 
 
-def _csv(file: Path) -> Iterator[list[str]]:
-    text = file.read_text("utf-8-sig")
+def _csv(content: bytes) -> Iterator[list[str]]:
+    text = content.decode("utf-8-sig")
     # Excel in Vietnamese saves CSV with semicolons.
     delimiter = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
-    yield from csv.reader(io.StringIO(text), delimiter=delimiter)
+    yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
-def _xlsx(file: Path) -> Iterator[list[object]]:
-    book = load_workbook(file, read_only=True, data_only=True)
+def _xlsx(content: bytes) -> Iterator[list[object]]:
+    book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     try:
         for row in book.worksheets[0].iter_rows(values_only=True):
             yield list(row)

@@ -89,8 +89,8 @@ def _complete(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator
         cadence = data.cadence(indicator.measure, measure.cadence)
         if windows.is_long(cadence):
             continue
-        expected = windows.expected(cadence, data.facility, data.pauses, days, yardstick.calendar)
-        there = [day for day in expected if data.has_day(indicator.measure, day)][:_DAYS]
+        have = data.series(indicator.measure).there
+        there = [day for day in data.expected(cadence, days, yardstick.calendar) if day in have][:_DAYS]
         found = figures_of(data, yardstick.catalogue, indicator, there)
         if len(there) == _DAYS and found.denominator >= measure.min_base:
             where = (data.facility.id, code, bound.plan.id, days.first)

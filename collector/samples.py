@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from collector import confirm
+from collector import confirm, sheets
 from collector.confirm import Month
 from collector.figures import FacilityData
-from collector.findings import expected_days_behind, findings
+from collector.findings import Finding, expected_days_behind
 from collector.roads import road
 from collector.scopes import ScopeStanding
 from collector.standings import Standing, below_since, is_complete, previous
@@ -49,6 +49,7 @@ def of_facility(
     yardstick: Yardstick,
     found: Iterable[Standing],
     months: Sequence[Month],
+    doubts: Iterable[Finding],
     moment: datetime,
     with_tallies: bool,
 ) -> Iterator[Sample]:
@@ -68,7 +69,7 @@ def of_facility(
         yield metrics.CONFIRMATION, (data.facility.id, month.period, month.state), 1
         if month.due is not None:
             yield metrics.CONFIRMATION_DUE, (data.facility.id, month.period), month.due.timestamp()
-    for finding in findings(data, yardstick.catalogue, yardstick.calendar, yardstick.limits, moment):
+    for finding in doubts:
         yield metrics.FINDING, (finding.facility, finding.indicator, finding.code), 1
     for indicator, _ in confirm.changed(months):
         yield metrics.FINDING, (data.facility.id, indicator, "changed_after_confirmation"), 1
@@ -220,13 +221,22 @@ def _of_registry(one: Facility, data: FacilityData, today: date) -> Iterator[Sam
     yield metrics.FACILITY_PUSH, (one.id,), one.last_push_at.timestamp() if one.last_push_at else 0
 
 
+def _uploaded(data: FacilityData, today: date) -> Iterator[datetime]:
+    """Of a facility that has nothing but uploaded sheets: when the next is expected."""
+    sources = [one for one in data.sources if one.last_day is None or one.last_day >= today]
+    if all(one.kind == sheets.KIND for one in sources):
+        yield from (one.read_at + sheets.PERIOD for one in sources if one.read_at is not None)
+
+
 def _expected_since(one: Facility, data: FacilityData, today: date) -> datetime | None:
-    """Registration + 7 days, the first day of activity, or the end of the last pause; None while not expected."""
+    """Registration + 7 days, the first day of activity, the end of the last pause, a month after the last sheet where
+    people upload them; None while not expected.
+    """
     if any(pause.first_day <= today <= pause.last_day for pause in data.pauses):
         return None
     if (one.active_from and today < one.active_from) or (one.active_to and today > one.active_to):
         return None
     ends = [midnight(pause.last_day + timedelta(days=1)) for pause in data.pauses if pause.last_day < today]
     begin = [midnight(one.active_from)] if one.active_from else []
-    since = max([one.registered_at + GRACE, *begin, *ends])
+    since = max([one.registered_at + GRACE, *begin, *ends, *_uploaded(data, today)])
     return since if local_day(since) <= today else None

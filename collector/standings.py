@@ -105,7 +105,7 @@ def standing_over(
         before = windows.window(name, local_day(silent.begin))
         shown, wanted, there = _days(data, yardstick, indicator.measure, cadence, before, silent.begin)
     figures = figures_of(data, yardstick.catalogue, indicator, shown, wanted, there)
-    as_of = max((day for day in data.by_day(indicator.measure) if day in shown), default=None)
+    as_of = data.series(indicator.measure).newest(shown)
     bound = yardstick.bound(code, data.facility, days.last)
     verdict = Verdict.NOT_APPLICABLE
     if applies(indicator, code, data.facility):
@@ -182,8 +182,8 @@ def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures
         before = windows.period(cadence, last)
         return figures_of(data, yardstick.catalogue, indicator, before, 1, data.is_complete(indicator.measure, before))
     before = DayRange.ending(last, len(now.days))
-    wanted = windows.expected(cadence, data.facility, data.pauses, before, yardstick.calendar)
-    present = sum(data.has_day(indicator.measure, day) for day in wanted)
+    wanted = data.expected(cadence, before, yardstick.calendar)
+    present = data.series(indicator.measure).present(wanted)
     return figures_of(data, yardstick.catalogue, indicator, before, len(wanted), present)
 
 
@@ -258,5 +258,5 @@ def _days(
         periods = windows.recent_periods(cadence, data.by_day(measure), today)
         found = next((one for one in periods if data.is_complete(measure, one)), None)
         return found or windows.period(cadence, today), 1, int(found is not None)
-    wanted = windows.expected(cadence, data.facility, data.pauses, days, yardstick.calendar)
-    return days, len(wanted), sum(data.has_day(measure, day) for day in wanted)
+    wanted = data.expected(cadence, days, yardstick.calendar)
+    return days, len(wanted), data.series(measure).present(wanted)

@@ -13,7 +13,7 @@ from collector.store import Store, backup
 from contract.days import DayRange, midnight
 from contract.plan import Plan
 from contract.verdict import Verdict
-from tests.office import NOON, TODAY, Office, a_plan, a_source, a_tally, samples
+from tests.office import NOON, TODAY, Office, a_plan, a_source, a_tally, exposition_of, samples
 
 DAY = timedelta(days=1)
 SINCE = 'nhipso_indicator_below_since_timestamp_seconds{facility="12001",indicator="cashless"}'
@@ -67,7 +67,7 @@ def verdict(office: Office, at: datetime) -> Verdict:
 
 def fresh(office: Office) -> Exposition:
     """A collector that has just started."""
-    return Exposition(office.store, office.yardstick)
+    return exposition_of(office.store, office.yardstick)
 
 
 def test_it_is_0_until_the_verdict_is_below_and_then_the_moment_when_that_was_seen(office: Office, told: Told) -> None:
@@ -228,7 +228,7 @@ def test_a_restored_copy_brings_back_what_it_knew(office: Office, told: Told) ->
 
 
 def test_two_collectors_over_one_database_say_the_same(office: Office, told: Told, stores: list[Store]) -> None:
-    one, other = fresh(office), Exposition(stores[0], office.yardstick)
+    one, other = fresh(office), exposition_of(stores[0], office.yardstick)
     one.refresh(NOON)
     other.refresh(NOON)
     told(BELOW)
@@ -249,7 +249,7 @@ def test_two_collectors_that_see_it_at_the_same_moment_do_not_fail(
     for one in ids:
         days = DayRange.ending(TODAY - DAY, 16)
         office.push(agent, [a_tally(day, 1, BELOW, facility=one) for day in days], [a_source(facilities=ids)])
-    collectors = [Exposition(one, office.yardstick) for one in stores]
+    collectors = [exposition_of(one, office.yardstick) for one in stores]
     failed: list[BaseException] = []
     start = threading.Barrier(len(collectors))
 

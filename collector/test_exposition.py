@@ -19,7 +19,7 @@ from contract import metrics
 from contract.days import DayRange, midnight
 from contract.errors import AwayError, BadRequestError
 from contract.verdict import Verdict
-from tests.office import NOON, TODAY, YESTERDAY, Office, a_plan, a_source, a_tally, samples
+from tests.office import NOON, TODAY, YESTERDAY, Office, a_plan, a_source, a_tally, exposition_of, samples
 
 CASHLESS = '{facility="12001",indicator="cashless"'
 
@@ -99,7 +99,7 @@ def test_the_health_of_sources_and_agents_is_exported(office: Office, his: Speak
 
 
 def test_an_agent_that_never_pushed_is_there_too(office: Office) -> None:
-    exposition = Exposition(office.store, office.yardstick)
+    exposition = exposition_of(office.store, office.yardstick)
     office.register("12001")
     exposition.refresh(NOON)
     agent = office.enrol("12001").partition(".")[0]
@@ -111,7 +111,7 @@ def test_an_orphan_is_still_shown_and_a_retired_source_no_longer(office: Office,
     office.push(his, [a_tally()])
     office.push(his, [], [])
     assert 'nhipso_source_up{facility="12001",source="his"' in office.metrics()
-    sources.retire(office.store, "12001", "his", TODAY)
+    sources.retire(office.store, "12001", "his", TODAY, NOON)
     assert 'nhipso_source_up{facility="12001",source="his"' in office.metrics()
     assert 'nhipso_source_up{facility="12001",source="his"' not in office.metrics(NOON + timedelta(days=1))
 
@@ -179,7 +179,7 @@ def test_shards_are_a_partition(office: Office) -> None:
     ids = [f"{number}" for number in range(40)]
     office.register(*ids)
     office.enrol("1")
-    exposition = Exposition(office.store, office.yardstick)
+    exposition = exposition_of(office.store, office.yardstick)
     exposition.refresh(NOON)
     whole = exposition.body().decode()
     parts = [exposition.body(f"{number}/3").decode() for number in (1, 2, 3)]
@@ -198,7 +198,7 @@ def test_a_shard_that_does_not_exist_is_refused(office: Office, shard: str) -> N
 
 def test_today_by_category_is_left_out_of_a_country(office: Office, his: Speaker) -> None:
     office.push(his, [a_tally(TODAY)])
-    exposition = Exposition(office.store, office.yardstick, 1)
+    exposition = exposition_of(office.store, office.yardstick, 1)
     exposition.refresh(NOON)
     assert "nhipso_tally{" in exposition.body().decode()
     office.register("12002")
@@ -208,7 +208,7 @@ def test_today_by_category_is_left_out_of_a_country(office: Office, his: Speaker
 
 def test_only_what_changed_is_rendered_again(office: Office) -> None:
     agents = [office.speaker(one) for one in ("1", "2", "3")]
-    exposition = Exposition(office.store, office.yardstick)
+    exposition = exposition_of(office.store, office.yardstick)
     assert exposition.refresh(NOON) == 3
     assert exposition.refresh(NOON) == 0
     office.push(agents[1], [a_tally(facility="2")], [a_source(facilities=["2"])])
@@ -222,13 +222,13 @@ def test_only_what_changed_is_rendered_again(office: Office) -> None:
     with office.store.write() as connection:
         registry.add_pause(connection, Pause("1", TODAY, TODAY, "lụt"))
     assert exposition.refresh(NOON) == 1
-    sources.retire(office.store, "2", "his", YESTERDAY)
+    sources.retire(office.store, "2", "his", YESTERDAY, NOON)
     assert exposition.refresh(NOON) == 1
 
 
 def test_all_is_rendered_again_at_local_midnight(office: Office, his: Speaker) -> None:
     office.push(his, [a_tally(TODAY, counts={"qr": 4})])
-    exposition = Exposition(office.store, office.yardstick)
+    exposition = exposition_of(office.store, office.yardstick)
     last_second = midnight(TODAY + timedelta(days=1)) - timedelta(seconds=1)
     exposition.refresh(last_second)
     today, month = (f'nhipso_indicator_denominator{CASHLESS},window="{window}"}}' for window in ("today", "30d"))
@@ -243,7 +243,7 @@ def test_a_restored_copy_is_shown_though_its_numbers_of_changes_are_old(office: 
     copy = office.directory / "copy"
     office.push(his, [a_tally(revision=1, counts={"qr": 1})])
     backup.backup(office.store, copy)
-    exposition = Exposition(office.store, office.yardstick)
+    exposition = exposition_of(office.store, office.yardstick)
     office.push(his, [a_tally(revision=2, counts={"qr": 2})])
     exposition.refresh(NOON)
     backup.restore(office.store, copy)
@@ -254,7 +254,7 @@ def test_a_restored_copy_is_shown_though_its_numbers_of_changes_are_old(office: 
 
 def test_before_the_first_refresh_there_is_no_body_rather_than_an_empty_province(office: Office) -> None:
     with pytest.raises(AwayError):
-        Exposition(office.store, office.yardstick).body()
+        exposition_of(office.store, office.yardstick).body()
 
 
 SILENT = NOON + timedelta(days=1)
@@ -268,7 +268,7 @@ def tell(office: Office, agent: Speaker, facility: str = "12001", **counts: int)
 
 
 def started(office: Office, at: datetime = NOON, **other: Any) -> Exposition:
-    exposition = Exposition(office.store, office.yardstick, **other)
+    exposition = exposition_of(office.store, office.yardstick, **other)
     exposition.refresh(at)
     return exposition
 

@@ -234,7 +234,16 @@ def test_the_log_keeps_what_a_correction_replaced_and_is_only_ever_added_to(offi
     office.push(his, [a_tally(revision=2, counts={"cash": 9})])  # stale
     assert log_of(office) == [(YESTERDAY, 1, '{"cash":1}')]
     office.push(his, [a_tally(revision=4, counts={}), a_tally(TODAY, 2, {"qr": 1})])
-    assert log_of(office) == [(YESTERDAY, 1, '{"cash":1}'), (YESTERDAY, 3, '{"cash":2}'), (TODAY, 1, "{}")]
+    assert log_of(office) == [(YESTERDAY, 1, '{"cash":1}'), (YESTERDAY, 3, '{"cash":2}')]
+
+
+def test_what_was_said_of_a_day_while_it_ran_is_not_logged_and_from_its_end_on_everything_is(
+    office: Office, his: Speaker
+) -> None:
+    evening, morning = NOON.replace(hour=23, minute=59), NOON.replace(day=21, hour=0, minute=0)
+    for revision, at in enumerate((NOON, evening, morning, morning + timedelta(hours=1)), 1):
+        office.push(his, [a_tally(TODAY, revision, {"qr": revision})], at=at)
+    assert log_of(office) == [(TODAY, 3, '{"qr":3}')]
 
 
 def test_the_same_batches_from_two_threads_in_any_order_end_with_the_newest(office: Office, his: Speaker) -> None:

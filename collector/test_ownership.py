@@ -101,7 +101,7 @@ def test_a_source_belongs_to_one_agent_until_an_operator_moves_it(office: Office
     other = office.speaker("12001")
     assert codes(office.push(other, [of("his", revision=2)])) == ["source_taken"]
     assert office.source().agent == his.agent
-    sources.move(office.store, "12001", "his", other.agent)
+    sources.move(office.store, "12001", "his", other.agent, NOON)
     assert office.push(other, [of("his", revision=2, cash=5)]).accepted == 1
     assert codes(office.push(his, [of("his", revision=3)])) == ["source_taken"]
     assert total(office) == 5
@@ -111,15 +111,15 @@ def test_a_source_cannot_be_moved_to_an_agent_that_may_not_speak_for_its_facilit
     office.push(his, [of("his")])
     stranger = office.speaker("12002")
     with pytest.raises(ConfigError, match="ghi danh lại"):
-        sources.move(office.store, "12001", "his", stranger.agent)
+        sources.move(office.store, "12001", "his", stranger.agent, NOON)
     with pytest.raises(ConfigError, match="không có agent"):
-        sources.move(office.store, "12001", "his", "nobody")
+        sources.move(office.store, "12001", "his", "nobody", NOON)
     assert office.source().agent == his.agent
 
 
 def test_a_retired_source_counts_up_to_its_last_day_and_is_refused_after_it(office: Office, his: Speaker) -> None:
     office.push(his, [of("his", TODAY), of("his")])
-    sources.retire(office.store, "12001", "his", YESTERDAY)
+    sources.retire(office.store, "12001", "his", YESTERDAY, NOON)
     ack = office.push(his, [of("his", TODAY, 2), of("his", YESTERDAY, 2, cash=90)])
     assert (ack.accepted, codes(ack)) == (1, ["not_owner"])
     assert (total(office), total(office, TODAY)) == (90, 0)
@@ -131,7 +131,7 @@ def test_a_retired_source_counts_up_to_its_last_day_and_is_refused_after_it(offi
 def test_on_the_shared_cut_over_day_both_add(office: Office, his: Speaker) -> None:
     days = [TODAY - timedelta(days=n) for n in (2, 1, 0)]
     office.push(his, [of("old", day) for day in days[:2]], [a_source("old")])
-    sources.retire(office.store, "12001", "old", days[1])
+    sources.retire(office.store, "12001", "old", days[1], NOON)
     roster = [a_source("new", **{"from": str(days[1])})]
     ack = office.push(his, [of("new", day, cash=7) for day in days], roster)
     assert (ack.accepted, codes(ack)) == (2, ["not_owner"])
@@ -163,7 +163,7 @@ def test_a_rename_moves_keys_whole(office: Office, his: Speaker) -> None:
     office.push(his, [of("his"), of("his", TODAY, 3)])
     before = {day: row for (_, _, day), row in office.stored().items()}
     office.push(his, [of("his2", TODAY)], [a_source("his2")])  # the agent was renamed first, and has knocked
-    sources.rename(office.store, "12001", "his", "his2")
+    sources.rename(office.store, "12001", "his", "his2", NOON)
     assert {place: row for place, row in office.stored().items()} == {
         ("12001", "his2", day): row for day, row in before.items()
     }
@@ -176,9 +176,9 @@ def test_a_rename_to_a_name_that_counts_itself_or_is_no_name_is_refused(office: 
     office.push(his, [of("his"), of("ward")], [a_source("his"), a_source("ward", part="ward")])
     for new in ("ward", "his", "hai từ", ""):
         with pytest.raises(ConfigError):
-            sources.rename(office.store, "12001", "his", new)
+            sources.rename(office.store, "12001", "his", new, NOON)
     with pytest.raises(ConfigError, match="không có nguồn"):
-        sources.rename(office.store, "12001", "nothing", "something")
+        sources.rename(office.store, "12001", "nothing", "something", NOON)
     assert {name for _, name, _ in office.stored()} == {"his", "ward"}
 
 
@@ -258,7 +258,7 @@ def test_a_measure_that_comes_back_waits_while_another_source_counts_it(office: 
     ack = office.push(his, [of("a", TODAY), of("b", TODAY, cash=7)], both)
     assert codes(ack) == ["not_owner"]
     assert [total(office, day) for day in (before, YESTERDAY, TODAY)] == [100, 7, 7]
-    sources.retire(office.store, "12001", "b", YESTERDAY)
+    sources.retire(office.store, "12001", "b", YESTERDAY, NOON)
     assert office.push(his, [of("a", TODAY)], both).accepted == 1
     assert [total(office, day) for day in (before, YESTERDAY, TODAY)] == [100, 7, 100]
 
@@ -272,4 +272,4 @@ def test_a_source_in_the_roster_may_send_a_measure_that_it_does_not_name(office:
 def test_operators_are_told_what_does_not_exist(office: Office) -> None:
     office.register("12001", at=NOON)
     with pytest.raises(ConfigError, match="cơ sở 12001 không có nguồn “his”"):
-        sources.retire(office.store, "12001", "his", TODAY)
+        sources.retire(office.store, "12001", "his", TODAY, NOON)

@@ -10,13 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from collector.access import Speaker
-from collector.exposition import Exposition
 from collector.roads import freeze, road
 from collector.store import Store, registry
 from collector.store.registry import Pause
 from collector.store.tables import baseline
 from contract.days import DayRange, midnight
-from tests.office import NOON, Office, a_plan, a_source, a_tally, samples
+from tests.office import NOON, Office, a_plan, a_source, a_tally, exposition_of, samples
 
 DAY = timedelta(days=1)
 FIRST, DEADLINE = date(2026, 1, 1), date(2026, 12, 31)
@@ -252,7 +251,7 @@ def test_what_is_counted_by_the_month_has_no_road(office: Office, his: Speaker) 
 
 def test_metrics_show_where_the_road_is_today_as_soon_as_it_is_frozen(office: Office, his: Speaker) -> None:
     tell(office, his, BEGIN)
-    exposition, moment = Exposition(office.store, office.yardstick), noon(BEGIN.last + DAY)
+    exposition, moment = exposition_of(office.store, office.yardstick), noon(BEGIN.last + DAY)
     exposition.refresh(moment)
     assert SERIES not in samples(exposition.body().decode())
     freeze(office.store, office.yardstick, moment)

@@ -32,7 +32,8 @@ def test_the_least_is_a_data_directory(tmp_path: Path) -> None:
 def test_secrets_are_read_from_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "db.url").write_text("postgresql://a:b@c/d\n")
     (tmp_path / "token").write_text(" t0ken \n")
-    text = 'listen = "0.0.0.0:9000"\ndata_dir = "/var/x"\ndatabase_file = "db.url"\nmetrics_token_file = "token"\n'
+    text = 'listen = "0.0.0.0:9000"\nallow_plain_http = true\ndata_dir = "/var/x"\ndatabase_file = "db.url"\n'
+    text += 'metrics_token_file = "token"\n'
     found = load(write(tmp_path, f"[collector]\n{text}"))
     assert (found.host, found.port, found.data_dir) == ("0.0.0.0", 9000, Path("/var/x"))
     assert (found.database, found.metrics_token) == ("postgresql://a:b@c/d", "t0ken")
@@ -56,8 +57,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     assert all(part in told for part in ("listen", "colour", "metrics_tally_facilities", "data_dir", "other"))
     text = 'data_dir = "d"\nlisten = "0.0.0.0:99999"\ndatabase_file = "none"\n'
     told = problems_of(write(tmp_path, f"[collector]\n{text}"))
-    assert len(told.splitlines()) == 3
-    assert all(part in told for part in ("database_file", "metrics_token_file", "65535"))
+    assert len(told.splitlines()) == 4
+    assert all(part in told for part in ("database_file", "metrics_token_file", "allow_plain_http", "65535"))
 
 
 @pytest.mark.parametrize("text", ["", "[collector", "collector = 3", "\x00"])

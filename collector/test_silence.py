@@ -197,7 +197,7 @@ def test_a_source_that_has_left_the_roster_falls_silent_like_any_other(office: O
 
 def test_a_retired_source_is_not_waited_for(office: Office, his: Speaker) -> None:
     tell(office, his, LONG_DAYS)
-    sources.retire(office.store, "12001", "his", TODAY)
+    sources.retire(office.store, "12001", "his", TODAY, NOON)
     assert at(office, SILENT + timedelta(days=5)).silent_since is None
     assert at(office, SILENT + timedelta(days=5)).present == 25
 

@@ -138,7 +138,7 @@ def test_a_part_is_expected_from_its_first_day_to_its_last(office: Office, his: 
     office.push(his, [], parts)
     send(office, his, [YESTERDAY - timedelta(days=n) for n in range(4)])
     send(office, his, [YESTERDAY - timedelta(days=3)], name="old")
-    sources.retire(office.store, "12001", "old", YESTERDAY - timedelta(days=2))
+    sources.retire(office.store, "12001", "old", YESTERDAY - timedelta(days=2), NOON)
     # 3 days ago: old and his told; 2 days ago: old is missing; then his alone; yesterday: new is missing
     assert office.standing().present == 2
 
@@ -202,7 +202,7 @@ def test_a_part_that_was_retired_before_a_period_is_not_waited_for_in_it(office:
     office.push(his, [], parts)
     for name in ("web", "paper"):
         send(office, his, [date(2025, 12, 31)], measure="satisfaction", name=name, satisfied=1)
-    sources.retire(office.store, "12001", "paper", date(2025, 12, 31))
+    sources.retire(office.store, "12001", "paper", date(2025, 12, 31), NOON)
     send(office, his, [TODAY], measure="satisfaction", name="web", satisfied=5)
     assert office.standing("satisfaction").denominator == 5
 

@@ -17,8 +17,8 @@ from contract.errors import AwayError, ConfigError
 from tests.office import TODAY, Office, a_tally
 
 
-def test_migrating_twice_changes_nothing(store_url: str) -> None:
-    store = Store(store_url)
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    store = Store(empty_url)
     assert not store.is_current()
     store.migrate()
     first = store.store_id()

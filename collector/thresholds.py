@@ -1,6 +1,6 @@
 """Where the Sở draws its lines: the tables `[standings]`, `[findings]` and `[confirmation]` of collector.toml."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,3 +64,5 @@ class Confirmation(BaseModel):
     """How many people of the facility must sign the same figures. Holds for all months, also those signed before."""
     due_day: int = Field(default=5, ge=1, le=28)
     """The day of the following month up to which a month should be confirmed."""
+    remind_days: tuple[Annotated[int, Field(ge=0, le=27)], ...] = Field(default=(3, 1), max_length=5)
+    """So many days before that day, mail reminds who has not confirmed; and once after it."""

@@ -24,7 +24,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from collector import windows
+from collector import typography, windows
 from collector.figures import FacilityData
 from collector.standings import judge, standing_over
 from collector.store import as_text
@@ -44,12 +44,18 @@ class Target(BaseModel):
     operator: str
     ratio: str
 
+    @property
+    def share(self) -> Fraction:
+        """The ratio, exact."""
+        return Fraction(self.ratio)
+
 
 class Figure(BaseModel):
     """An indicator in a month. Counts are whole numbers of the measure's unit, `expected` and `present` are days.
 
     `first`, `last`: the days counted (yyyy-mm-dd), for longer cadences those of the newest period up to the month's
-    end. `percent`: the share to one decimal, half up (`71.4`); None when there is none. `verdict`: its code.
+    end. `percent`: the share to one decimal (`71.4`; half up, yet `100.0` only when all are in it); None when
+    there is none. `verdict`: its code.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +74,11 @@ class Figure(BaseModel):
     percent: str | None
     verdict: str
     tallies: str
+
+    @property
+    def share(self) -> Fraction | None:
+        """The share itself, 0 … 1; None when there is none."""
+        return None if self.percent is None else Fraction(self.numerator, self.denominator)
 
 
 @dataclass(frozen=True)
@@ -156,9 +167,8 @@ def _target(bound: Bound) -> Target:
 
 
 def percent(share: Fraction) -> str:
-    """A share as per cent to one decimal, half up, in whole numbers: 412/577 → `71.4`."""
-    tenths = (share * 1000 + Fraction(1, 2)).__floor__()
-    return f"{tenths // 10}.{tenths % 10}"
+    """A share as per cent to one decimal, in whole numbers, as all pages show it: 412/577 → `71.4`."""
+    return "{}.{}".format(*divmod(typography.tenths(share), 10))
 
 
 def changes(before: Version, after: Version) -> list[Change]:

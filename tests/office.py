@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from collector import ingest
 from collector import registry as lists
@@ -23,11 +24,12 @@ from collector.app import create_app
 from collector.exposition import Exposition
 from collector.figures import FacilityData, load
 from collector.people import People
+from collector.province import Province
 from collector.settings import Settings
 from collector.standings import Standing, standing
 from collector.store import Store, registry, tallies
 from collector.store.tallies import Row
-from collector.thresholds import Thresholds
+from collector.thresholds import Confirmation, Thresholds
 from collector.yardstick import Yardstick
 from contract import catalogue, plan
 from contract.catalogue import Catalogue
@@ -65,6 +67,13 @@ def a_plan(*targets: Mapping[str, Any], id: str = "ke-hoach-2026", **other: Any)
     plain = {"issuer": "Sở Y tế", "title": "Kế hoạch", "short": id, "first_day": "2026-01-01", "last_day": "2026-12-31"}
     filled = [{"indicator": "cashless", "ratio": "0.9", "section": "I", "words": "…", **one} for one in targets]
     return plan.parse({**plain, "id": id, "targets": filled, **other}, id, CATALOGUE)
+
+
+def exposition_of(
+    store: Store, yardstick: Yardstick, tally_limit: int = 1000, windows: Sequence[str] = ("today", "30d")
+) -> Exposition:
+    """The metrics of a store, not yet put together."""
+    return Exposition(store, yardstick, Province(store, yardstick, Confirmation(), windows, tally_limit))
 
 
 @cache
@@ -154,7 +163,7 @@ class Office:
 
     def metrics(self, at: datetime = NOON, shard: str | None = None) -> str:
         """The text of a collector that has just started."""
-        exposition = Exposition(self.store, self.yardstick)
+        exposition = exposition_of(self.store, self.yardstick)
         exposition.refresh(at)
         return exposition.body(shard).decode()
 
@@ -180,9 +189,9 @@ def samples(text: str) -> dict[str, float]:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[httpx.Client]:
-    """A client of `app`, which listens on loopback in a thread of its own until the end."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
+def serving(app: ASGIApp, **config: Any) -> Iterator[httpx.Client]:
+    """A client of `app`, which listens on loopback in a thread of its own until the end; `config`: uvicorn's."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", **config))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from collector.exposition import Exposition
 from collector.figures import FacilityData, load
 from collector.store import registry
 from collector.yardstick import Yardstick
@@ -16,6 +15,7 @@ from conftest import free_port
 from contract import catalogue
 from contract.days import local_day, now
 from tests.hospital import QUERY, Hospital
+from tests.office import exposition_of
 from tests.real_collector import RealCollector
 
 TODAY = local_day(now())
@@ -66,7 +66,7 @@ def data(collector: RealCollector, facility: str = "12001") -> FacilityData:
 
 def differences(collector: RealCollector) -> list[str]:
     """The exported differences of check sources."""
-    exposition = Exposition(collector.store, Yardstick(catalogue.load()), 1000)
+    exposition = exposition_of(collector.store, Yardstick(catalogue.load()), 1000)
     exposition.refresh(now())
     lines = exposition.body(None).decode().splitlines()
     return [line for line in lines if "source_check_difference_ratio{" in line]

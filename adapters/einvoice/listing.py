@@ -10,10 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from adapters.http import Connection
 from adapters.options import options_of
+from contract import tls
 from contract.adapter import DayCount, Memory, Reading, SourceConfig, Unmapped
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import DayRange, local_day
@@ -142,9 +142,8 @@ def checked_options(
         options = options_of(config, model)
     except ConfigError as error:
         raise ConfigError([*error.problems, *problems]) from None
-    url = urlsplit(options.url)
-    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
-        problems.append(f"{config.place}: url: phải là https://…, vì mật khẩu đi qua Internet")
+    if tls.is_bare(options.url) and not options.allow_plain_http:
+        problems.append(f"{config.place}: url: {tls.REFUSED}")
     return options
 
 

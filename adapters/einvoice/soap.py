@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from html import escape
 
 from adapters.http import Http, checked
-from adapters.xml import elements
 from contract.errors import SourceChangedError
+from contract.xml import elements
 
 _NAMESPACE = "http://tempuri.org/"
 _ENVELOPE = (

@@ -15,11 +15,11 @@ from adapters.einvoice import soap
 from adapters.einvoice.ids import IdTable, InvoiceIds
 from adapters.einvoice.listing import Invoice, Listing, checked_options, code, number
 from adapters.http import Connection, Http, secret
-from adapters.xml import elements, fields
 from contract.adapter import Adapter, SourceConfig
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import DayRange, now
 from contract.errors import ConfigError, SourceChangedError, SourceDeniedError, SourceError
+from contract.xml import elements, fields
 
 _ACTION = "listInvByCusFkey"
 # `status` of an item. One that replaces or adjusts another is not told apart from other issued ones.

@@ -14,12 +14,12 @@ from typing import BinaryIO, NamedTuple
 
 from adapters.folder import Folder, FolderOptions, Remarks
 from adapters.options import options_of
-from adapters.xml import Element, child, elements, fields, text
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import DayRange, local_day, now
 from contract.errors import ConfigError, SourceChangedError
 from contract.tally import FIRST_DAY
+from contract.xml import Element, child, elements, fields, text
 
 MEASURE = "invoices"
 

@@ -409,7 +409,7 @@ def test_tls_with_a_private_authority_and_a_client_certificate(tmp_path: Path) -
     made = certificates.make(tmp_path)
     app = FhirApp([encounter(1)])
     with serving(app, made.context(mutual=False)) as server:
-        with pytest.raises(SourceUnavailableError, match="chứng chỉ TLS"):
+        with pytest.raises(SourceUnavailableError, match="chứng thư TLS"):
             opened(server, tmp_path).probe()
         opened(server, tmp_path, ca_file="ca.pem").probe()
     with serving(app, made.context(mutual=True)) as server:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
-from adapters.xml import Element, child, document, elements, first_with, text
 from contract.errors import SourceChangedError
+from contract.xml import Element, child, document, elements, first_with, text
 
 _ENVELOPE = "GIAMDINHHS"
 _CHECKINS = "CHI_TIEU_TRANG_THAI_KCB"
@@ -58,7 +58,7 @@ def _is_checkin_file(stream: BinaryIO) -> bool:
 
 
 def cases(stream: BinaryIO) -> Iterator[Element]:
-    """Each HOSO of an envelope, or each row of a check-in table; the rules of `adapters.xml.elements` hold.
+    """Each HOSO of an envelope, or each row of a check-in table; the rules of `contract.xml.elements` hold.
 
     Raises SourceChangedError: also for a file of any other kind.
     """

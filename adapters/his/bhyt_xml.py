@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.folder import Folder, FolderOptions, Remarks
 from adapters.his.bhyt_envelope import Header, Record, cases, header, records
 from adapters.options import options_of
-from adapters.xml import Element
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import LOCAL, DayRange, now
 from contract.errors import ConfigError, SourceChangedError
 from contract.tally import FIRST_DAY
+from contract.xml import Element
 
 MEASURES = ("visits", "claims", "health_records")
 

@@ -17,18 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.folder import Folder
 from adapters.options import options_of
-from adapters.sheet import delimited, xlsx
-from adapters.sheet.cells import heading, plain
-from adapters.sheet.table import HEADINGS, TCVN3, UNKNOWN_NAMES, Findings, Role, Words, take
 from contract import __version__
 from contract.adapter import Adapter, Entry, Memory, Reading, SourceConfig
-from contract.catalogue import UNKNOWN, Cadence, Catalogue
+from contract.catalogue import Cadence, Catalogue
 from contract.days import DayRange, now
-from contract.errors import ConfigError, SourceChangedError, SourceUnavailableError
+from contract.errors import ConfigError, SourceUnavailableError
+from contract.sheets import reading
+from contract.sheets.cells import plain
+from contract.sheets.table import Findings, Words
 
 # .csv .xlsx .xlsm, and .xls .xlsb, which are only named as not readable
 PATTERN = "*.[cx][sl]*"
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 class Options(BaseModel):
@@ -157,83 +156,34 @@ class SheetFolder:
     ) -> tuple[list[Entry], str | None]:
         if Path(stream.name).name.startswith("~$"):
             return [], None  # Excel's mark beside a workbook that somebody has open
-        findings = _findings(stream, words)
-        if not findings.tables:
-            raise SourceChangedError(
-                "không thấy dòng tiêu đề có cột Ngày và các cột số lượng" + (TCVN3 if findings.is_tcvn3 else "")
-            )
+        findings = reading.read(stream, words)
         return list(self._entries(hide, findings, f"{max(mtime_ns, 0):020d}", words.today)), findings.problem
 
     def _entries(self, hide: Callable[[str], bytes], findings: Findings, rank: str, today: date) -> Iterator[Entry]:
         for (measure, facility, period), counts in findings.counts.items():
-            # A running period is counted on the day of reading: a count of a day to come is taken by nobody.
-            day = min(period.last, today) if period.unit != "day" else period.last
+            day = period.counted_on(today)
             for code in sorted(self._catalogue.measures[measure].codes):
                 # Zeros too: the newest file decides the day whole, and a day with only zeros is one without a case.
                 case = hide(f"{measure}|{facility}|{period.unit}|{period.last}|{code}")
                 yield Entry(measure, case, rank, code, facility, day, counts[code])
 
     def _words(self, today: date) -> Words:
-        headings: dict[str, Role] = {heading(name): role for role, names in HEADINGS.items() for name in names}
-        headings |= {heading(name): role for role, name in self._options.columns.items()}
-        every = self._catalogue.measures
-        serves = self._config.serves
-        return Words(
-            measures={code: every[code] for code in self.measures},
-            measure_names={plain(name): code for code, one in every.items() for name in (one.en, one.vi, code)},
-            headings=headings,
-            facilities=_facilities(self._config.facility_map or {one: one for one in serves}),
-            categories={code: self._category_words(code) for code in self.measures},
-            cadences={code: self._config.cadence or every[code].cadence for code in self.measures},
-            alone=serves[0] if len(serves) == 1 else None,
-            today=today,
+        every, serves = self._catalogue.measures, self._config.serves
+        return reading.words(
+            self._catalogue,
+            {code: self._config.cadence or every[code].cadence for code in self.measures},
+            self._config.facility_map or {one: one for one in serves},
+            serves[0] if len(serves) == 1 else None,
+            today,
+            categories=self._options.categories,
+            columns={name: role for role, name in self._options.columns.items()},
         )
-
-    def _category_words(self, measure: str) -> dict[str, str]:
-        meaning = self._catalogue.measures[measure]
-        named = [(name, UNKNOWN) for name in UNKNOWN_NAMES]
-        named += [(name, code) for code, one in meaning.categories.items() for name in (one.en, one.vi, code)]
-        named += [(raw, code) for raw, code in self._options.categories.items() if code in meaning.codes]
-        return {form(name): code for name, code in named for form in (heading, plain)}
 
     def _definition(self) -> str:
         """Changes with all that decides what a file says: then every file is read again."""
         definitions = [self._catalogue.measures[measure].model_dump_json() for measure in self.measures]
         parts = (__version__, self._options, sorted(self._config.facility_map.items()), self._config.serves)
         return hashlib.sha256(repr((*parts, definitions)).encode()).hexdigest()[:12]
-
-
-def _findings(stream: BinaryIO, words: Words) -> Findings:
-    """What the file says, whatever it is named."""
-    start = stream.read(8) or b""
-    stream.seek(0)
-    if not start.strip(b"\0"):
-        raise SourceChangedError(xlsx.UNFINISHED)
-    if start == _OLD_EXCEL:
-        raise SourceChangedError("tệp Excel kiểu cũ (.xls) hoặc có mật khẩu: bỏ mật khẩu và lưu lại dạng .xlsx")
-    findings = Findings()
-    if start.startswith(b"PK"):
-        if os.fstat(stream.fileno()).st_size > xlsx.LARGEST_BYTES:
-            raise SourceChangedError(f"tệp XLSX lớn hơn {xlsx.LARGEST_BYTES // 1024**2} MB, không đọc")
-        for sheet in xlsx.sheets(stream):
-            take(sheet, words, findings)
-        return findings
-    for sheet in delimited.readings(stream):
-        findings = Findings(is_tcvn3=findings.is_tcvn3)
-        take(sheet, words, findings)
-        if findings.tables:
-            break
-    return findings
-
-
-def _facilities(names: Mapping[str, str]) -> dict[str, str]:
-    """How a facility may be written, without the leading zeros that Excel eats too, where that is clear."""
-    known = {plain(name): facility for name, facility in names.items()}
-    short: dict[str, set[str]] = {}
-    for name, facility in known.items():
-        if name.isdecimal():
-            short.setdefault(name.lstrip("0"), set()).add(facility)
-    return {name: min(facilities) for name, facilities in short.items() if len(facilities) == 1} | known
 
 
 _CADENCES: Mapping[Cadence, str] = {

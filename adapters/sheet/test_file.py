@@ -22,7 +22,6 @@ from typing import Any
 import openpyxl
 import pytest
 
-from adapters.sheet import xlsx
 from adapters.sheet.file import adapter
 from agent import index
 from agent.disk import Disk
@@ -31,6 +30,7 @@ from contract import catalogue
 from contract.adapter import Adapter, FileSeen, SourceConfig
 from contract.days import DayRange, now
 from contract.errors import ConfigError, SourceUnavailableError
+from contract.sheets import xlsx
 
 HERE = Path(__file__).parent
 CASES = sorted(path.name for path in (HERE / "cases").iterdir())
@@ -188,14 +188,14 @@ def test_each_bad_line_is_named_with_its_reason(hospital: Hospital) -> None:
     hospital.put("1.csv", (HERE / "cases" / "bad_lines" / "1.csv").read_bytes())
     hospital.poll()
     assert hospital.problem.partition(" (tệp ")[0].split(". dòng ") == [
-        "dòng 3–5: không tính vì ngày không đọc được (cần dạng ngày/tháng/năm, ví dụ 20/11/2026)",
-        "6: không tính vì thiếu ngày",
-        "7–8: không tính vì ngày trước năm 2020 hoặc sau ngày mai",
-        "9: không tính vì ghi cả tháng, mà số đếm này cần ghi từng kỳ ngắn hơn",
-        "10–11, 13–14: không tính vì cột B không phải là số nguyên từ 0 trở lên",
-        "12: không tính vì cột B viết dấu phẩy không rõ là phần nghìn hay phần lẻ",
-        "15: không tính vì cột C không phải là số nguyên từ 0 trở lên",
-        "16–17: không tính vì cột B phải từ 0 đến 10^15",
+        "dòng 3–5: không tính vì cột A: ngày không đọc được (cần dạng ngày/tháng/năm, ví dụ 20/11/2026)",
+        "6: không tính vì cột A: thiếu ngày",
+        "7–8: không tính vì cột A: ngày trước năm 2020 hoặc sau ngày mai",
+        "9: không tính vì cột A: ghi cả tháng, mà số đếm này cần ghi từng kỳ ngắn hơn",
+        "10–11, 13–14: không tính vì cột B: không phải là số nguyên từ 0 trở lên",
+        "12: không tính vì cột B: viết dấu phẩy không rõ là phần nghìn hay phần lẻ",
+        "15: không tính vì cột C: không phải là số nguyên từ 0 trở lên",
+        "16–17: không tính vì cột B: phải từ 0 đến 10^15",
     ]
 
 
@@ -273,7 +273,7 @@ def test_merged_cells_speak_for_all_their_lines_but_their_counts_only_once(hospi
         "2025-11-03": {"completed": 5, "cancelled": 1},
         "2025-11-04": {"cancelled": 2},
     }
-    assert hospital.problem.startswith("trang 1 dòng 7: không tính vì thiếu ngày")
+    assert hospital.problem.startswith("trang 1 dòng 7: không tính vì cột A: thiếu ngày")
 
 
 def test_every_sheet_is_read_and_named_by_its_place_only(hospital: Hospital) -> None:
@@ -285,7 +285,7 @@ def test_every_sheet_is_read_and_named_by_its_place_only(hospital: Hospital) -> 
     hospital.put("1.xlsx", book)
     files = hospital.poll()
     assert hospital.counts["12001"] == {**SIMPLE_COUNTS["12001"], "2025-11-05": {"completed": 2}}
-    assert hospital.problem.startswith("trang 2 dòng 2: không tính vì cột B không phải là số nguyên")
+    assert hospital.problem.startswith("trang 2 dòng 2: không tính vì cột B: không phải là số nguyên")
     assert "MARK" not in repr(files)
 
 

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from adapters.sheet.file import adapter
-from adapters.sheet.template import write
 from agent.__main__ import main
 from agent.reader import IndexMemory
 from contract import catalogue
 from contract.adapter import FileSeen, SourceConfig
 from contract.catalogue import Cadence
 from contract.days import DayRange
+from contract.sheets.template import write
 
 CATALOGUE = catalogue.load()
 TODAY = date(2025, 11, 20)
@@ -68,7 +68,7 @@ def test_the_workbook_of_every_measure_reads_as_filled_in_and_its_example_does_n
 ) -> None:
     cadence = CATALOGUE.measures[measure].cadence
     codes = [*CATALOGUE.measures[measure].categories, "unknown"]
-    write(tmp_path / "1.xlsx", CATALOGUE, measure, facilities, cadence, TODAY)
+    write(tmp_path / "1.xlsx", CATALOGUE, {measure: cadence}, facilities, TODAY)
     empty = read(tmp_path, measure, facilities, cadence)
     assert (empty.entries, empty.problem) == ((), None)
     book = openpyxl.load_workbook(tmp_path / "1.xlsx")
@@ -87,7 +87,7 @@ def test_the_workbook_of_every_measure_reads_as_filled_in_and_its_example_does_n
 
 
 def test_the_workbook_offers_what_may_be_written_and_refuses_the_rest(tmp_path: Path) -> None:
-    write(tmp_path / "1.xlsx", CATALOGUE, "inspections", ("a", "b"), "quarterly", TODAY)
+    write(tmp_path / "1.xlsx", CATALOGUE, {"inspections": "quarterly"}, ("a", "b"), TODAY)
     book = openpyxl.load_workbook(tmp_path / "1.xlsx")
     sheet, lists = book["Số liệu"], book["Danh sách"]
     rules = {str(rule.sqref): (rule.type, rule.formula1) for rule in sheet.data_validations.dataValidation}
@@ -109,7 +109,7 @@ def test_the_command_fits_the_workbook_to_the_source_that_reads_it(tmp_path: Pat
     assert run(tmp_path, "telemedicine", str(tmp_path / "2.xlsx")).exit_code == 0
     sheet = openpyxl.load_workbook(tmp_path / "2.xlsx")["Số liệu"]
     assert [sheet["A3"].value, sheet["B4"].value] == ["Ngày (ngày/tháng/năm)", "12001"]
-    assert sheet["A5"].number_format == "dd/mm/yyyy"
+    assert sheet.column_dimensions["A"].number_format == "dd/mm/yyyy"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_cannot_be_written_is_said_with_exit_code_2(measure: str, file: str
 
 def test_without_the_extra_the_command_names_it_and_the_reader_loads_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    write(tmp_path / "in" / "1.xlsx", CATALOGUE, "telemedicine", ("12001",), "working", TODAY)
+    write(tmp_path / "in" / "1.xlsx", CATALOGUE, {"telemedicine": "working"}, ("12001",), TODAY)
     (tmp_path / "agent.toml").write_text(SETTINGS, "utf-8")
     program = (
         "import sys; sys.modules['openpyxl'] = None\n"

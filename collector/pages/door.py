@@ -5,16 +5,18 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from collector.pages.rendering import LANGUAGE_COOKIE, Language, Reader, here, language_of, page
 from collector.parts import Parts, parts_of
 from collector.people import SESSION_COOKIE, SHORTEST, Session
 from collector.store.people import Person
 from contract.days import now
-from contract.errors import BadRequestError, ForbiddenError, UnauthorisedError
+from contract.errors import BadRequestError, ForbiddenError, PortalError, UnauthorisedError
 
-router = APIRouter(include_in_schema=False)
+# Whoever they are may send these forms: they are read before anybody is asked.
+_MOST_BYTES = 65_536
+router = APIRouter(include_in_schema=False, max_body_size=_MOST_BYTES)
 # A path of ours: not //host, and nothing that browsers drop or turn into a slash on the way to it.
 _OURS = re.compile(r"/(?!/)[^\\\s\x00-\x1f\x7f]*")
 
@@ -79,11 +81,13 @@ def writer(_: Annotated[Reader, Depends(reader)], session: Annotated[Session, De
 
 
 @router.get("/login")
-def login_page(found: Annotated[Reader, Depends(anyone)], next: str = "/") -> Response:
+def login_page(
+    parts: Annotated[Parts, Depends(parts_of)], found: Annotated[Reader, Depends(anyone)], next: str = "/"
+) -> Response:
     """The form; whoever is logged in already goes where they wanted to."""
     if found.session is not None:
-        return RedirectResponse(_inside(next), 303)
-    return page(found, "login.html", next=_inside(next), name="", problem=None)
+        return RedirectResponse(inside(next), 303)
+    return login_form(parts, found, inside(next))
 
 
 @router.post("/login")
@@ -100,14 +104,32 @@ def login(
     try:
         session = parts.people.log_in(name, password, now(), address)
     except UnauthorisedError as error:
-        return page(found, "login.html", 401, next=_inside(next), name=name, problem=str(error))
+        return login_form(parts, found, inside(next), name, error)
+    return let_in(request, parts, found, session, inside(next))
+
+
+def login_form(
+    parts: Parts, found: Reader, next: str, name: str = "", problem: PortalError | None = None
+) -> HTMLResponse:
+    """The page on which people log in, with what went wrong the last time."""
+    status, said = (200, None) if problem is None else (problem.status, str(problem))
+    shown = {"sso": parts.sso and parts.sso.name, "next": next, "name": name, "problem": said}
+    return page(found, "login.html", status, **shown)
+
+
+def let_in(request: Request, parts: Parts, found: Reader, session: Session, next: str) -> RedirectResponse:
+    """Whoever asks has the new session from now on, instead of one they had before."""
     if found.session is not None:
         parts.people.log_out(found.session)
-    answer = RedirectResponse("/password" if session.must_change else _inside(next), 303)
-    over_tls = request.url.scheme == "https" or str(parts.settings.public_url or "").startswith("https:")
+    answer = RedirectResponse("/password" if session.must_change else next, 303)
     # without an age: forgotten when the browser is closed; how long it holds is the server's to say
-    answer.set_cookie(SESSION_COOKIE, session.secret, httponly=True, samesite="lax", secure=over_tls)
+    answer.set_cookie(SESSION_COOKIE, session.secret, httponly=True, samesite="lax", secure=is_over_tls(request, parts))
     return answer
+
+
+def is_over_tls(request: Request, parts: Parts) -> bool:
+    """Whether browsers reach us over TLS, so that a cookie may ask for it."""
+    return request.url.scheme == "https" or str(parts.settings.public_url or "").startswith("https:")
 
 
 @router.post("/logout")
@@ -151,11 +173,11 @@ def choose_language(
     language: Annotated[Language, Form()], next: Annotated[str, Form(max_length=2000)] = "/"
 ) -> Response:
     """Remember the language of this browser: no secret, and nothing of a person, so no form token is asked for."""
-    answer = RedirectResponse(_inside(next), 303)
+    answer = RedirectResponse(inside(next), 303)
     answer.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
     return answer
 
 
-def _inside(where: str) -> str:
+def inside(where: str) -> str:
     """A path of ours; never another site."""
     return where if _OURS.fullmatch(where) else "/"

@@ -1,63 +1,168 @@
-"""A facility's page: where it stands on every indicator, from which sources, and its open alerts."""
+"""A facility's page: where it stands on every indicator, from which sources, what is doubtful, alerts and answers."""
 
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import RedirectResponse, Response
 
+from collector import alerts as answers
+from collector import confirm
 from collector.figures import FacilityData, load
-from collector.findings import findings
-from collector.pages.door import reader
+from collector.pages.door import reader, writer
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
-from collector.standings import history, standings
-from collector.store import Connection, alerts, registry
+from collector.province import Place
+from collector.roads import road
+from collector.standings import Standing, history, previous
+from collector.store import Connection, alerts, corrections, registry
 from collector.store.people import Person
+from collector.store.tallies import Source
 from contract.days import local_day, now
-from contract.errors import NotFoundError
+from contract.errors import BadRequestError, NotFoundError
 from contract.findings import WORDS
 from contract.verdict import Verdict
 
 router = APIRouter(include_in_schema=False)
 _MOST_ALERTS = 50
+_MOST_CORRECTIONS = 15
+_MOST_UNMAPPED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An indicator of a facility in the 30 days. `before`: the share of the 30 before; `road`: where it should be."""
+
+    now: Standing
+    before: Fraction | None
+    road: Fraction | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """Values of a source that no mapping knows: the lines to add to agent.toml, each with its cases in 30 days."""
+
+    source: str
+    measure: str
+    cases: int
+    table: str
+    values: list[tuple[str, int]]
 
 
 @router.get("/facilities/{facility}")
 def facility_page(
-    parts: Annotated[Parts, Depends(parts_of)], found: Annotated[Reader, Depends(reader)], facility: str
+    parts: Annotated[Parts, Depends(parts_of)],
+    found: Annotated[Reader, Depends(reader)],
+    facility: str,
+    answered: int | None = None,
 ) -> Response:
     """The page that alerts and boards link to. Raises NotFoundError, also for a facility that is not the reader's."""
     assert found.session is not None
+    return shown(parts, found, facility, found.session.person, answered=answered)
+
+
+@router.post("/facilities/{facility}/alerts/{alert}/answer")
+def answer(
+    parts: Annotated[Parts, Depends(parts_of)],
+    found: Annotated[Reader, Depends(reader)],
+    who: Annotated[Person, Depends(writer)],
+    facility: str,
+    alert: int,
+    text: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    """Say something about an alert. Raises NotFoundError, ForbiddenError."""
+    place_of(parts, who, facility)
+    try:
+        answers.answer(parts, who, alert, text, now())
+    except BadRequestError as error:
+        return shown(parts, found, facility, who, problem=(alert, str(error), text))
+    return RedirectResponse(f"/facilities/{facility}?answered={alert}#alerts", 303)
+
+
+def shown(
+    parts: Parts,
+    found: Reader,
+    facility: str,
+    who: Person,
+    answered: int | None = None,
+    problem: tuple[int, str, str] | None = None,
+) -> Response:
+    """The page; `problem`: with which answer, what is wrong, and what was written."""
     moment = now()
+    place = place_of(parts, who, facility)
     with parts.store.read() as connection:
-        data = _data(connection, parts, found.session.person, facility, moment)
+        data = _data(connection, parts, facility, moment)
         told = alerts.alerts(connection, facility, "open", _MOST_ALERTS)
-    rows = [
-        one for one in standings(data, parts.yardstick, moment, ("30d",)) if one.verdict is not Verdict.NOT_APPLICABLE
-    ]
+        corrected = corrections.newest(connection, [one.id for one in data.sources], None, _MOST_CORRECTIONS)
+        merged = [one for one in registry.mergers(connection).items() if facility in (one[0], one[1].into)]
+        names = {
+            one.id: one.name
+            for one in registry.facilities(connection, [i for pair in merged for i in (pair[0], pair[1].into)])
+        }
+    lines = [_line(data, parts, one, moment) for one in _applying(place)]
     return page(
         found,
         "facility.html",
-        facility=data.facility,
-        sources=[one for one in data.sources if one.last_day is None or one.last_day >= local_day(moment)],
-        rows=rows,
-        met=sum(one.verdict is Verdict.MET for one in rows),
-        held=sum(one.bound is not None for one in rows),
-        below=[one for one in rows if one.verdict is Verdict.BELOW],
-        since=data.below,
+        400 if problem else 200,
+        place=place,
+        facility=place.facility,
+        lines=lines,
+        met=sum(one.now.verdict is Verdict.MET for one in lines),
+        held=sum(one.now.bound is not None for one in lines),
+        below=[one.now for one in lines if one.now.verdict is Verdict.BELOW],
+        unmapped=list(unmapped(place.sources)),
         catalogue=parts.catalogue,
         alerts=told,
-        findings=findings(data, parts.catalogue, parts.yardstick.calendar, parts.yardstick.limits, moment),
+        answered=answered,
+        problem=problem,
+        may_answer=who.role in ("admin", "confirmer"),
+        months=list(reversed(place.months)),
+        closed=confirm.closed(moment),
+        corrected=corrected,
+        merged=[(names.get(one, one), names.get(other.into, other.into), other.day) for one, other in merged],
         finding_words=WORDS,
+        today=local_day(moment),
     )
 
 
-def _data(connection: Connection, parts: Parts, person: Person, facility: str, moment: datetime) -> FacilityData:
-    if person.facility in (None, facility):
-        first = history(("30d",), parts.yardstick.thresholds, local_day(moment))
-        for data in load(
-            connection, parts.catalogue, registry.facilities(connection, [facility]), first, local_day(moment)
-        ):
-            return data
-    raise NotFoundError("không có cơ sở này")
+def place_of(parts: Parts, person: Person, facility: str) -> Place:
+    """The facility as it stands. Raises NotFoundError, also for one that is none of the person's business."""
+    confirm.may_see(person, facility)
+    place = parts.province.at(now()).places.get(facility)
+    if place is None:
+        raise NotFoundError("không có cơ sở này")
+    return place
+
+
+def unmapped(sources: Iterable[Source], measure: str | None = None) -> Iterator[Unmapped]:
+    """What is to be added to agent.toml, by source and measure."""
+    for source in sources:
+        values: dict[str, dict[str, int]] = json.loads(source.unmapped)
+        cases: dict[str, int] = json.loads(source.unmapped_cases)
+        for code in values.keys() | cases.keys():
+            if measure in (None, code):
+                # a JSON string is a TOML string
+                lines = [(json.dumps(raw, ensure_ascii=False), n) for raw, n in values.get(code, {}).items()]
+                table = f"[sources.{source.name}.queries.{code}.categories]"
+                yield Unmapped(source.name, code, cases.get(code, 0), table, lines[:_MOST_UNMAPPED])
+
+
+def _applying(place: Place) -> list[Standing]:
+    found = [one for one in place.standings.values() if one.window == "30d"]
+    return [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]
+
+
+def _line(data: FacilityData, parts: Parts, one: Standing, moment: datetime) -> Line:
+    before = previous(data, parts.yardstick, one).share if one.as_of else None
+    way = None if one.bound is None else road(data, one.indicator, one.bound, local_day(moment))
+    return Line(one, before, way, data.below.get(one.indicator))
+
+
+def _data(connection: Connection, parts: Parts, facility: str, moment: datetime) -> FacilityData:
+    first = history(("30d",), parts.yardstick.thresholds, local_day(moment))
+    return load(connection, parts.catalogue, registry.facilities(connection, [facility]), first, local_day(moment))[0]

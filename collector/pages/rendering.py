@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -15,7 +15,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collector import typography
+from collector.pages.spark import spark
 from collector.people import Session
+from collector.yardstick import Bound
 from contract import __version__
 from contract.days import LOCAL, now
 from contract.verdict import Verdict
@@ -97,6 +99,13 @@ def percent(share: Fraction | None, language: Language = "vi") -> str:
     return text if language == "vi" else _english(text).replace(typography.NBSP, "")
 
 
+def target(bound: Bound, language: Language = "vi") -> str:
+    """What a facility or a scope is held against: `≥ 95 %`, `> 40,5 %`."""
+    text = number(Decimal(bound.ratio.numerator * 100) / Decimal(bound.ratio.denominator), language)
+    gap = typography.NBSP if language == "vi" else ""
+    return f"{'≥' if bound.operator == '>=' else '>'}{typography.NBSP}{text}{gap}%"
+
+
 def number(value: int | Decimal, language: Language = "vi") -> str:
     """`1.024` in Vietnamese, `1,024` in English."""
     text = typography.number(value)
@@ -106,6 +115,14 @@ def number(value: int | Decimal, language: Language = "vi") -> str:
 def clock(value: datetime) -> str:
     """`10:05 21/11/2026`, local."""
     return f"{value.astimezone(LOCAL):%H:%M %d/%m/%Y}"
+
+
+def fresh(value: datetime, today: date) -> str:
+    """`10:05` of today, `10:05 21/11` of this year, else the whole day."""
+    at = value.astimezone(LOCAL)
+    if at.date() == today:
+        return f"{at:%H:%M}"
+    return f"{at:%H:%M %d/%m}" if at.year == today.year else f"{at:%H:%M %d/%m/%Y}"
 
 
 def sentence(text: str) -> str:
@@ -133,10 +150,14 @@ def _environment(language: Language) -> Environment:
 
     environment.install_gettext_callables(translated, counted, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
+        "held": lambda bound: target(bound, language),
         "percent": lambda share: percent(share, language),
         "number": lambda value: number(value, language),
         "day": typography.day,
         "clock": clock,
+        "fresh": fresh,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
+        "spark": spark,
         "sentence": sentence,
         "named": lambda entry: getattr(entry, language),
         "meaning": lambda entry: getattr(entry, f"meaning_{language}"),
@@ -149,7 +170,7 @@ def _words(language: Language) -> Mapping[str, str]:
     """Vietnamese text → the same in `language`; what is not there stays Vietnamese."""
     if language == "vi":
         return {}
-    words = {}
+    words: dict[str, str] = {}
     for file in resources.files("collector").joinpath("translations", language).iterdir():
         with file.open("rb") as text:
             words |= {str(one.id): str(one.string) for one in read_po(text) if one.id and one.string}

@@ -4,12 +4,12 @@ periods → gathering (from the store) → content (blocks, no library) → one 
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from importlib import import_module
 from typing import Literal, get_args
 
 from collector.letterhead import Letterhead
-from collector.reports.blocks import Report
+from collector.reports.blocks import Report, Table
 from collector.reports.content import compose
 from collector.reports.gathering import gather
 from collector.reports.periods import Period
@@ -47,6 +47,13 @@ def write(report: Report, format: Format) -> bytes:
     """The file of a report. A format's library is loaded when it is first asked for."""
     writer: Callable[[Report], bytes] = import_module(f"collector.reports.{format}").write
     return writer(report)
+
+
+def lines(table: Table, format: Literal["csv", "xlsx"], drawn_up: date) -> bytes:
+    """One table as a file for programs."""
+    writer = import_module(f"collector.reports.{format}")
+    written: bytes = writer.lines(table) if format == "csv" else writer.lines(table, drawn_up)
+    return written
 
 
 def file_name(report: Report, format: Format) -> str:

@@ -77,7 +77,7 @@ class Annex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`subject`: the lines beneath the word BÁO CÁO; `figures`: all counts, for programs; `stem`: of a file's name."""
+    """`subject`: the lines beneath `kind`; `figures`: all counts, for programs; `stem`: of a file's name."""
 
     letterhead: Letterhead
     subject: Sequence[str]
@@ -86,6 +86,8 @@ class Report:
     annexes: Sequence[Annex]
     figures: Table
     stem: str
+    kind: str = "BÁO CÁO"
+    """What the document is, as its title."""
 
 
 def shown(cell: Cell) -> str:

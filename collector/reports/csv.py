@@ -1,17 +1,25 @@
-"""All figures of the report, for programs and Excel in Vietnamese: UTF-8 with its mark, semicolons, decimal comma."""
+"""All figures of the report, or a table alone, for programs and for Excel in Vietnamese.
+
+UTF-8 with its mark, semicolons, decimal comma.
+"""
 
 import csv
 import io
 from decimal import Decimal
 from fractions import Fraction
 
-from collector.reports.blocks import Cell, Report
+from collector.reports.blocks import Cell, Report, Table
 from collector.typography import day
 
 
 def write(report: Report) -> bytes:
     """The file: one head, one line a figure; what is not known is empty, never 0."""
-    columns, rows = report.figures.sheet()
+    return lines(report.figures)
+
+
+def lines(table: Table) -> bytes:
+    """A table alone, as a file."""
+    columns, rows = table.sheet()
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
     writer.writerow([column.title for column in columns])

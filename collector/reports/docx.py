@@ -34,7 +34,7 @@ def write(report: Report) -> bytes:
     _styles(document)
     _page(document.sections[0])
     properties = document.core_properties
-    properties.title = " ".join([form.KIND.capitalize(), *report.subject])
+    properties.title = " ".join([report.kind.capitalize(), *report.subject])
     properties.author = properties.last_modified_by = report.letterhead.issuer
     properties.created = properties.modified = datetime.combine(report.drawn_up, time())
     properties.language, properties.comments = "vi-VN", ""
@@ -142,7 +142,7 @@ def _head(document: Any, report: Report) -> None:
     row = table.add_row()
     _fill(row.cells[0], [(form.number_line(report), 13, "")])
     _fill(row.cells[1], [(form.dated(report), 14, "i")])
-    title = _line(document, form.KIND, "Giua", bold=True)
+    title = _line(document, report.kind, "Giua", bold=True)
     title.paragraph_format.space_before = Pt(18)
     *subject, days = report.subject
     for text in subject:

@@ -68,7 +68,7 @@ def _plain(report: Report, family: str) -> dict[str, object]:
         "font": family,
         "nation": form.NATION,
         "motto": form.MOTTO,
-        "kind": form.KIND,
+        "kind": report.kind,
         "parent": issued.parent.upper(),
         "issuer": issued.issuer.upper(),
         "author": issued.issuer,

@@ -61,6 +61,17 @@ def parse(text: str) -> Period:
     return _calendar(date(year, half * 6 - 5, 1), 6) if half else _calendar(date(year, 1, 1), 12)
 
 
+def named(code: str) -> Period:
+    """The period of this code, of two days too. Raises BadRequestError."""
+    first, divided, last = code.partition("_")
+    if not divided:
+        return parse(code)
+    try:
+        return between(date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError:
+        raise BadRequestError("ngày đầu và ngày cuối của kỳ báo cáo phải là ngày có thật") from None
+
+
 def between(first: date, last: date) -> Period:
     """Two days, both included. Raises BadRequestError."""
     if first < FIRST_DAY or first > last or (last - first).days >= _LONGEST:

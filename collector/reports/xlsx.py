@@ -15,7 +15,6 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.xml.functions import tostring
 
-from collector.reports import form
 from collector.reports.blocks import Block, Cell, Column, Paragraph, Report, Table
 from collector.reports.parcel import packed
 from collector.typography import day
@@ -36,10 +35,21 @@ def write(report: Report) -> bytes:
     sheets = {name: list(found) for name, found in groupby(tables, key=lambda one: one.name)}
     for name in order:
         _sheet(book, name, sheets[name])
+    return _packed(book, report.letterhead.issuer, report.drawn_up)
+
+
+def lines(table: Table, drawn_up: date) -> bytes:
+    """A table alone, as a file."""
+    book = Workbook(write_only=True)
+    _sheet(book, table.name, [table])
+    return _packed(book, "", drawn_up)
+
+
+def _packed(book: Workbook, creator: str, drawn_up: date) -> bytes:
     target = io.BytesIO()
     book.save(target)
-    moment = datetime.combine(report.drawn_up, time())
-    properties = DocumentProperties(creator=report.letterhead.issuer, created=moment, modified=moment)
+    properties = DocumentProperties(creator=creator, created=datetime.combine(drawn_up, time()))
+    properties.modified = properties.created
     core: Any = tostring(properties.to_tree())  # openpyxl writes the time of saving there
     return packed(target.getvalue(), {"docProps/core.xml": core})
 
@@ -47,11 +57,11 @@ def write(report: Report) -> bytes:
 def _about(book: Workbook, report: Report) -> None:
     sheet = book.create_sheet("Báo cáo")
     sheet.column_dimensions["A"].width = 110
-    lines = [report.letterhead.issuer.upper(), form.KIND, *report.subject, f"Lập ngày {day(report.drawn_up)}"]
+    lines = [report.letterhead.issuer.upper(), report.kind, *report.subject, f"Lập ngày {day(report.drawn_up)}"]
     notes = [one.text for one in report.body if isinstance(one, Paragraph) and one.is_note]
     cells = _Cells(sheet)
     for text in (*lines, *notes):
-        sheet.append([cells.cell(text, text == form.KIND)])
+        sheet.append([cells.cell(text, text == report.kind)])
 
 
 def _sheet(book: Workbook, name: str, tables: Sequence[Table]) -> None:

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Store:
 
     def is_current(self) -> bool:
         """Whether the schema is the one that this program expects. Raises AwayError."""
-        return self.schema() == ScriptDirectory.from_config(_alembic()).get_current_head()
+        return self.schema() == _head()
 
     def schema(self) -> str | None:
         """The version of the schema; None: there is none. Raises AwayError."""
@@ -140,6 +141,12 @@ def renew_store_id(connection: Connection) -> None:
 def as_text(value: Any) -> str:
     """Canonical JSON, so that equal contents are equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@cache
+def _head() -> str | None:
+    """The schema of this program; its migrations are read once, for `is_current` is asked often."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def _alembic() -> Config:

@@ -21,6 +21,43 @@ class Enrolment:
     facilities: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of an agent, without its hash."""
+
+    agent: str
+    created_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCode:
+    """A one-time code that can still be used."""
+
+    enrolment: Enrolment
+    created_at: datetime
+    expires_at: datetime
+
+
+def tokens(connection: sa.Connection) -> dict[str, list[Token]]:
+    """All tokens by agent, the newest first."""
+    found: dict[str, list[Token]] = defaultdict(list)
+    columns = (token.c[name] for name in Token.__slots__)
+    for row in connection.execute(sa.select(*columns).order_by(token.c.created_at.desc())):
+        found[row.agent].append(Token(*row))
+    return found
+
+
+def open_codes(connection: sa.Connection, at: datetime) -> list[OpenCode]:
+    """The codes that nobody has used yet and that have not run out, the newest first."""
+    query = sa.select(enrolment_code).where(enrolment_code.c.used_at.is_(None), enrolment_code.c.expires_at > at)
+    return [
+        OpenCode(Enrolment(row.agent, tuple(json.loads(row.facilities))), row.created_at, row.expires_at)
+        for row in connection.execute(query.order_by(enrolment_code.c.created_at.desc()))
+    ]
+
+
 def add_code(
     connection: sa.Connection, code_hash: str, enrolment: Enrolment, created_at: datetime, expires_at: datetime
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from collector.store import as_text
+from collector.store import as_text, people
 from collector.store.tables import alert
 
 State = Literal["open", "ended", "all"]
@@ -135,9 +135,15 @@ def one(connection: sa.Connection, alert_id: int) -> Alert | None:
 
 
 def answer(connection: sa.Connection, alert_id: int, text: str, person: str, at: datetime) -> Alert:
-    """Keep what a person says about an alert; a later answer takes the place of an earlier one."""
+    """Keep what a person says about an alert, and its line in the audit; a later answer replaces an earlier one."""
+    before = connection.scalar(sa.select(alert.c.answer).where(alert.c.id == alert_id))
     mine = alert.update().where(alert.c.id == alert_id).returning(alert)
-    return _alert(connection.execute(mine.values(answer=text, answered_by=person, answered_at=at)).one())
+    found = _alert(connection.execute(mine.values(answer=text, answered_by=person, answered_at=at)).one())
+    people.note(
+        connection, at, person, "alert_answered", f"{found.name} {alert_id}", facility=found.facility, before=before,
+        after=text,
+    )  # fmt: skip
+    return found
 
 
 def _alert(row: sa.Row[tuple[object, ...]]) -> Alert:

@@ -13,6 +13,8 @@ from collector.store.tables import metadata
 from contract.errors import AwayError, ConfigError
 
 _ROWS = 5_000
+# A row may hold a file of ten megabytes.
+_ROWS_WITH_FILES = 5
 
 
 def backup(store: Store, file: Path) -> None:
@@ -64,8 +66,10 @@ def _copy(source: sa.Connection, target: sa.Connection) -> None:
     for table in reversed(metadata.sorted_tables):
         target.execute(table.delete())
     for table in metadata.sorted_tables:
-        rows = source.execution_options(yield_per=_ROWS).execute(sa.select(table)).mappings()
-        for part in rows.partitions(_ROWS):
+        has_files = any(isinstance(column.type, sa.LargeBinary) for column in table.c)
+        at_once = _ROWS_WITH_FILES if has_files else _ROWS
+        rows = source.execute(sa.select(table), execution_options={"yield_per": at_once}).mappings()
+        for part in rows.partitions(at_once):
             target.execute(table.insert(), [dict(row) for row in part])
         _reset_sequence(target, table)
 

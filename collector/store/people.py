@@ -1,15 +1,19 @@
 """People: who they are, their sessions, and the audit of what they change. Secrets are here only as hashes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from collector.store import as_text
 from collector.store.tables import audit, person, session
+from contract.days import midnight
 from contract.errors import NotFoundError
+
+OPERATOR = "nhipso-collector"
+"""Who types commands on the collector's machine, in the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How a person proves who they are. `password_hash` None: not by a password."""
+    """How a person proves who they are. `password_hash`, `subject`: None for who has no password, no single sign-on."""
 
     person: Person
     password_hash: str | None
@@ -39,6 +43,7 @@ class Account:
     failures: int
     locked_until: datetime | None
     disabled_at: datetime | None
+    subject: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +88,32 @@ def attempt(connection: sa.Connection, name: str, at: datetime, most: int, until
     return found
 
 
-def accounts(connection: sa.Connection) -> list[Account]:
-    """All people, by name."""
-    return [_account(row) for row in connection.execute(sa.select(person).order_by(person.c.name))]
+def accounts(connection: sa.Connection, facility: str | None = None) -> list[Account]:
+    """All people, or those of one facility, by name."""
+    query = sa.select(person).order_by(person.c.name)
+    if facility is not None:
+        query = query.where(person.c.facility == facility)
+    return [_account(row) for row in connection.execute(query)]
+
+
+def shown(connection: sa.Connection, names: Iterable[str]) -> dict[str, str]:
+    """Name → the name that others read, of those who have an account."""
+    query = sa.select(person.c.name, person.c.full_name).where(person.c.name.in_(sorted(set(names))))
+    return {row.name: row.full_name or row.name for row in connection.execute(query)}
 
 
 def account(connection: sa.Connection, name: str) -> Account | None:
     """The account that logs in with `name`."""
     row = connection.execute(sa.select(person).where(person.c.name == name)).first()
     return _account(row) if row else None
+
+
+def with_id(connection: sa.Connection, person_id: int) -> Account:
+    """The account with this id. Raises NotFoundError."""
+    row = connection.execute(sa.select(person).where(person.c.id == person_id)).first()
+    if row is None:
+        raise NotFoundError("không có người dùng này")
+    return _account(row)
 
 
 def named(connection: sa.Connection, name: str) -> Account:
@@ -168,14 +190,41 @@ def note(
     )
 
 
-def changes(connection: sa.Connection, facility: str | None = None, most: int = 200, skip: int = 0) -> Sequence[Change]:
-    """The audit, newest first; of one facility, or all."""
-    query = (
-        sa.select(*(audit.c[name] for name in Change.__slots__)).order_by(audit.c.id.desc()).limit(most).offset(skip)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines of the audit are asked for: None asks for all."""
+
+    facility: str | None = None
+    person: str | None = None
+    action: str | None = None
+    first: date | None = None
+    last: date | None = None
+
+
+def changes(
+    connection: sa.Connection, facility: str | None = None, most: int = 200, skip: int = 0, wanted: Wanted | None = None
+) -> list[Change]:
+    """The audit, newest first; of one facility, or all, or as `wanted` narrows it."""
+    asked = wanted or Wanted(facility)
+    query = sa.select(*(audit.c[name] for name in Change.__slots__)).order_by(audit.c.id.desc())
+    for column, value in ((audit.c.facility, asked.facility), (audit.c.person, asked.person)):
+        if value is not None:
+            query = query.where(column == value)
+    if asked.action is not None:
+        query = query.where(audit.c.action == asked.action)
+    if asked.first is not None:
+        query = query.where(audit.c.at >= midnight(asked.first))
+    if asked.last is not None:
+        query = query.where(audit.c.at < midnight(asked.last + timedelta(days=1)))
+    return [Change(*row) for row in connection.execute(query.limit(most).offset(skip))]
+
+
+def noted(connection: sa.Connection) -> tuple[list[str], list[str]]:
+    """(who, which actions) the audit has."""
+    people, actions = (
+        connection.scalars(sa.select(column).distinct().order_by(column)) for column in (audit.c.person, audit.c.action)
     )
-    if facility is not None:
-        query = query.where(audit.c.facility == facility)
-    return [Change(*row) for row in connection.execute(query)]
+    return list(people), list(actions)
 
 
 def _person(row: Any) -> Person:
@@ -183,4 +232,5 @@ def _person(row: Any) -> Person:
 
 
 def _account(row: Any) -> Account:
-    return Account(_person(row), row.password_hash, row.must_change, row.failures, row.locked_until, row.disabled_at)
+    columns = ("password_hash", "must_change", "failures", "locked_until", "disabled_at", "subject")
+    return Account(_person(row), *(getattr(row, name) for name in columns))

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from collector.store import as_text
+from collector.store import as_text, months
 from collector.store.tables import agent, facility, facility_code, pause
 from contract.days import DayRange
 
@@ -28,11 +28,21 @@ class Facility:
     indicators: tuple[str, ...] | None
     registered_at: datetime
     last_push_at: datetime | None = None
+    merger: "Merger | None" = None
 
     def was_active(self, days: DayRange) -> bool:
         """Whether the facility was active on some day of `days`."""
         begun = self.active_from is None or self.active_from <= days.last
         return begun and (self.active_to is None or self.active_to >= days.first)
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """From `day` on the facility's sources count for `into`; there as `part`, or None: as whatever part they say."""
+
+    into: str
+    day: date
+    part: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ class Pause:
     first_day: date
     last_day: date
     reason: str
+    id: int = field(default=0, compare=False)
 
 
 def save(connection: sa.Connection, facilities: Iterable[Facility], codes: Iterable[Code]) -> None:
@@ -112,9 +123,27 @@ def facilities(connection: sa.Connection, ids: Sequence[str] | None = None) -> l
             None if row.indicators is None else tuple(json.loads(row.indicators)),
             row.registered_at,
             row.last_push_at,
+            None if row.merged_into is None else Merger(row.merged_into, row.merged_on, row.merged_part),
         )
         for row in connection.execute(query)
     ]
+
+
+def mergers(connection: sa.Connection) -> dict[str, Merger]:
+    """Facility → how it was merged into another, of all that were."""
+    columns = (facility.c.id, facility.c.merged_into, facility.c.merged_on, facility.c.merged_part)
+    rows = connection.execute(sa.select(*columns).where(facility.c.merged_into.is_not(None)))
+    return {one: Merger(into, day, part) for one, into, day, part in rows}
+
+
+def set_merger(connection: sa.Connection, of: str, merger: Merger | None, active_to: date | None) -> None:
+    """The facility is merged into another and its own days end; None: it no longer is."""
+    into, day, part = (None, None, None) if merger is None else (merger.into, merger.day, merger.part)
+    values = {"merged_into": into, "merged_on": day, "merged_part": part, "active_to": active_to}
+    place = sa.select(facility.c.id).where(facility.c.id == of)
+    months.forget_line(connection, place)
+    connection.execute(facility.update().where(facility.c.id == of).values(values))
+    months.forget_line(connection, place)
 
 
 def codes(connection: sa.Connection, of: str | None = None) -> list[Code]:
@@ -133,12 +162,18 @@ def add_pause(connection: sa.Connection, one: Pause) -> None:
     connection.execute(facility.update().where(facility.c.id == one.facility).values(change=facility.c.change + 1))
 
 
+def remove_pause(connection: sa.Connection, one: Pause) -> None:
+    """These days are expected again."""
+    connection.execute(pause.delete().where(pause.c.id == one.id))
+    connection.execute(facility.update().where(facility.c.id == one.facility).values(change=facility.c.change + 1))
+
+
 def pauses(connection: sa.Connection, ids: Sequence[str] | None = None) -> list[Pause]:
     """All pauses, or those of the facilities `ids`."""
     query = sa.select(pause).order_by(pause.c.first_day)
     if ids is not None:
         query = query.where(pause.c.facility.in_(ids))
-    return [Pause(row.facility, row.first_day, row.last_day, row.reason) for row in connection.execute(query)]
+    return [Pause(row.facility, row.first_day, row.last_day, row.reason, row.id) for row in connection.execute(query)]
 
 
 def lock(connection: sa.Connection, ids: Iterable[str]) -> None:

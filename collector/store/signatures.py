@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from collector.store import as_text
+from collector.store import as_text, people
 from collector.store.tables import signature
 
 
@@ -31,9 +31,13 @@ class Signature:
 
 
 def add(connection: sa.Connection, one: Signature) -> None:
-    """Keep a decision."""
+    """Keep a decision, and its line in the audit."""
     values = {name: getattr(one, name) for name in Signature.__slots__}
     connection.execute(signature.insert().values(**{**values, "reasons": as_text(dict(one.reasons))}))
+    said = {"digest": one.digest, "reasons": dict(one.reasons)}
+    people.note(
+        connection, one.at, one.person, f"month_{one.decision}", one.period, facility=one.facility, after=said
+    )
 
 
 def of(connection: sa.Connection, facilities: Sequence[str], periods: Sequence[str]) -> dict[str, list[Signature]]:

@@ -54,6 +54,11 @@ facility = sa.Table(
     sa.Column("indicators", sa.Text),
     sa.Column("registered_at", Moment, nullable=False),
     sa.Column("last_push_at", Moment),
+    # the facility for which its sources count from `merged_on` on, and the part as which they do; no foreign key:
+    # SQLite would have to rebuild the table to which all others point
+    sa.Column("merged_into", sa.Text),
+    sa.Column("merged_on", sa.Date),
+    sa.Column("merged_part", sa.Text),
     # moves with everything that may change what is shown of the facility
     sa.Column("change", sa.BigInteger, nullable=False, server_default="0"),
 )
@@ -165,7 +170,8 @@ source = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     _facility(),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("agent", sa.ForeignKey("agent.id"), nullable=False, index=True),
+    # NULL: people of the facility upload sheets
+    sa.Column("agent", sa.ForeignKey("agent.id"), index=True),
     sa.Column("kind", sa.Text, nullable=False, server_default=""),
     sa.Column("role", sa.Text, nullable=False, server_default="count"),
     sa.Column("part", sa.Text),
@@ -221,6 +227,16 @@ tally_log = sa.Table(
     sa.Column("replaced_at", Moment, nullable=False),
     sa.Index("ix_tally_log_key", "source", "measure", "day"),
 )
+month_count = sa.Table(
+    "month_count",
+    metadata,
+    # a month of a facility, summed up; no row: not yet, or something in it has changed since
+    _facility(primary_key=True),
+    # its first day
+    sa.Column("month", sa.Date, primary_key=True),
+    # JSON: measure → [category → count, days with a tally as bits, days complete as bits]
+    sa.Column("measures", sa.Text, nullable=False),
+)
 
 below = sa.Table(
     "below",
@@ -242,6 +258,16 @@ baseline = sa.Table(
     sa.Column("numerator", sa.BigInteger, nullable=False),
     sa.Column("denominator", sa.BigInteger, nullable=False),
 )
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    # files behind manual figures, by the SHA-256 of what they hold; here rather than on the disk of one collector
+    sa.Column("digest", sa.Text, primary_key=True),
+    # pdf, png, jpeg, docx, xlsx: as its content says
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("added_at", Moment, nullable=False),
+)
 manual_figure = sa.Table(
     "manual_figure",
     metadata,
@@ -255,6 +281,8 @@ manual_figure = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("person", sa.Text, nullable=False),
     sa.Column("entered_at", Moment, nullable=False),
+    sa.Column("file", sa.ForeignKey("evidence.digest")),
+    sa.Column("file_name", sa.Text),
     sa.Index("ix_manual_figure_key", "plan", "code", "day"),
 )
 alert = sa.Table(
@@ -300,6 +328,89 @@ signature = sa.Table(
     sa.Column("person", sa.Text, nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Index("ix_signature_key", "facility", "period"),
+)
+deputy = sa.Table(
+    "deputy",
+    metadata,
+    # who may sign for a facility on these days though it is not their role; only ended, never removed
+    sa.Column("id", sa.Integer, primary_key=True),
+    _facility(),
+    sa.Column("person", sa.ForeignKey("person.id"), nullable=False),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False),
+    # the name of who named them
+    sa.Column("named_by", sa.Text, nullable=False),
+    sa.Column("named_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+    sa.Index("ix_deputy_facility", "facility"),
+)
+reminder = sa.Table(
+    "reminder",
+    metadata,
+    # a mail that was sent, or is just being sent: nobody gets the same one twice
+    _facility(primary_key=True),
+    # yyyy-mm
+    sa.Column("period", sa.Text, primary_key=True),
+    # days before the date; -1: after it
+    sa.Column("stage", sa.Integer, primary_key=True),
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+)
+upload = sa.Table(
+    "upload",
+    metadata,
+    # what a sheet said that somebody uploaded: never the file, which may hold more than counts
+    sa.Column("id", sa.Integer, primary_key=True),
+    _facility(),
+    # by name
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    # lines of the file that hold something
+    sa.Column("lines", sa.Integer, nullable=False),
+    # JSON: [measure, first day, last day, day that the tally carries, category → count]
+    sa.Column("told", sa.Text, nullable=False),
+    # JSON: what is to be said of lines and columns
+    sa.Column("remarks", sa.Text, nullable=False),
+    # NULL: only looked at so far
+    sa.Column("accepted_at", Moment),
+    sa.Column("accepted_by", sa.Text),
+    # JSON: how many tallies were new, changed, the same, not taken
+    sa.Column("result", sa.Text),
+    sa.Index("ix_upload_facility", "facility", "at"),
+)
+report = sa.Table(
+    "report",
+    metadata,
+    # reports that people have asked for, made in the background
+    sa.Column("id", sa.Integer, primary_key=True),
+    # NULL: on the province
+    sa.Column("facility", sa.ForeignKey("facility.id"), index=True),
+    # as in commands: 2026-11, 2026-Q4, 2026-10-15_2026-11-14
+    sa.Column("period", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    # by name
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    # waiting, running, done, failed
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    # which collector makes it, and until when unless it says again that it does
+    sa.Column("holder", sa.Text),
+    sa.Column("until", Moment),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("started_at", Moment),
+    sa.Column("ended_at", Moment),
+    # why it failed, in our own words
+    sa.Column("problem", sa.Text),
+    sa.Column("file_name", sa.Text),
+    sa.Column("content", sa.LargeBinary),
+)
+throttle = sa.Table(
+    "throttle",
+    metadata,
+    # tries of the running minute: at what, and from which network or in all
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("minute", Moment, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
 )
 lease = sa.Table(
     "lease",

@@ -4,14 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
+from collector.store import months
 from collector.store.tables import claim, source, tally, tally_log
 from contract.catalogue import Cadence
+from contract.days import midnight
+
+# What decides which days of a source count.
+_COUNTS_BY = {"facility", "role", "part", "cadence", "first_day", "last_day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,8 @@ class Source:
     id: int
     facility: str
     name: str
-    agent: str
+    agent: str | None
+    """None: people of the facility upload sheets."""
     kind: str
     role: str
     part: str | None
@@ -116,6 +122,9 @@ def add_source(connection: sa.Connection, values: dict[str, Any]) -> Source:
 
 def update_source(connection: sa.Connection, source_id: int, values: dict[str, Any]) -> None:
     """Change columns of a source."""
+    changed = [source.c[name].is_distinct_from(values[name]) for name in sorted(_COUNTS_BY & values.keys())]
+    if changed and connection.scalar(sa.select(source.c.id).where(source.c.id == source_id, sa.or_(*changed))):
+        months.forget(connection, [source_id])
     connection.execute(source.update().where(source.c.id == source_id).values(**values))
 
 
@@ -124,6 +133,7 @@ def add_claims(connection: sa.Connection, of: Source, measures: Iterable[str]) -
     wanted = sorted(measures)
     if not wanted:
         return []
+    months.forget(connection, [of.id])
     connection.execute(claim.delete().where(claim.c.source == of.id, claim.c.measure.in_(wanted)))
     rows = connection.execute(claim.insert().returning(claim), [{"source": of.id, "measure": one} for one in wanted])
     return [Claim(row.id, of, row.measure, None) for row in rows]
@@ -131,6 +141,7 @@ def add_claims(connection: sa.Connection, of: Source, measures: Iterable[str]) -
 
 def end_claim(connection: sa.Connection, one: Claim, last_day: date) -> None:
     """The source no longer counts the measure after `last_day`."""
+    months.forget(connection, [one.source.id])
     connection.execute(claim.update().where(claim.c.id == one.id).values(last_day=last_day))
 
 
@@ -161,19 +172,27 @@ def stored(connection: sa.Connection, keys: Iterable[tuple[int, str, date]]) -> 
 def insert(connection: sa.Connection, rows: Sequence[Row], at: datetime) -> None:
     """New tallies."""
     if rows:
+        months.forget(connection, (row.source for row in rows), (row.day for row in rows))
         connection.execute(tally.insert(), [{**row._asdict(), "received_at": at} for row in rows])
 
 
 def replace(connection: sa.Connection, rows: Sequence[Row], corrected: Sequence[Row], at: datetime) -> None:
-    """Newer revisions of tallies; what the `corrected` among them held is logged first."""
-    b = sa.bindparam
+    """Newer revisions of tallies; what the `corrected` among them held is logged first.
+
+    What was said of a day while it ran is no figure that a correction replaces: a running day changes at every poll,
+    and a log of that would be a hundred times what is logged.
+    """
+    b, at_type = sa.bindparam, tally_log.c.replaced_at.type
     key = sa.and_(tally.c.source == b("b_source"), tally.c.measure == b("b_measure"), tally.c.day == b("b_day"))
     if corrected:
-        old = sa.select(*tally.c, b("b_at", type_=tally_log.c.replaced_at.type)).where(key)
-        connection.execute(
-            tally_log.insert().from_select([*tally.c.keys(), "replaced_at"], old),
-            [{**_bound(row, "source", "measure", "day"), "b_at": at} for row in corrected],
-        )
+        months.forget(connection, (row.source for row in corrected), (row.day for row in corrected))
+        was_over = tally.c.received_at >= b("b_over", type_=at_type)
+        old = sa.select(*tally.c, b("b_at", type_=at_type)).where(key, was_over)
+        bound = [
+            {**_bound(row, "source", "measure", "day"), "b_at": at, "b_over": midnight(row.day + timedelta(days=1))}
+            for row in corrected
+        ]
+        connection.execute(tally_log.insert().from_select([*tally.c.keys(), "replaced_at"], old), bound)
     if rows:
         connection.execute(
             tally.update().where(key).values(revision=b("b_revision"), counts=b("b_counts"), received_at=b("b_at")),
@@ -196,7 +215,7 @@ def between(
     )
     if measures is not None:
         query = query.where(tally.c.measure.in_(measures))
-    return [Row(*row) for row in connection.execute(query)]
+    return [Row._make(row) for row in connection.execute(query).all()]
 
 
 def delete_source(connection: sa.Connection, source_id: int) -> None:

@@ -2,21 +2,15 @@
 
 from collections.abc import Mapping
 
-from contract import findings
+from contract import facility, findings
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.verdict import Verdict
 from dashboards.boards.sdk import models
 
 NOTHING = "Chưa có số liệu"
 ABSENT = "–"
-LEVELS = {
-    "province": "Tuyến tỉnh",
-    "regional": "Khu vực",
-    "commune_station": "Trạm y tế",
-    "clinic": "Phòng khám",
-    "department": "Sở Y tế",
-}
-OWNERSHIPS = {"public": "Công lập", "private": "Ngoài công lập"}
+LEVELS = {code: one.vi for code, one in facility.LEVELS.items()}
+OWNERSHIPS = {code: one.vi for code, one in facility.OWNERSHIPS.items()}
 ALERTS = {
     "IndicatorBelowTarget": "Chưa đạt chỉ tiêu",
     "IndicatorFalling": "Tỷ lệ giảm mạnh",

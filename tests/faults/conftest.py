@@ -1,5 +1,7 @@
-"""An in-process hospital for the tests that need another clock or another past."""
+"""An in-process hospital for the tests that need another clock or another past, and small disks of their own."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -29,3 +31,15 @@ def site_since(tmp_path: Path, office: Office) -> Iterator[Callable[[date], Site
     yield make
     for site in sites:
         site.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes; needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", mount], check=True)
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)

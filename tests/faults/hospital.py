@@ -47,6 +47,11 @@ deep_reread_days = {REREAD_DAYS}
             "utf-8",
         )
 
+    @property
+    def his_file(self) -> Path:
+        """The database of its HIS."""
+        return self._his.file
+
     def change(self, random: Random, days: DayRange) -> None:
         """Something happens in one of its sources on some of `days`, of which the last is today."""
         self._open(days.last)

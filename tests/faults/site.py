@@ -29,7 +29,7 @@ from contract.days import LOCAL, DayRange, local_day
 from contract.errors import AwayError, CollectorUnavailableError
 from contract.tally import Ack, Key, MonthDigest, Push
 from tests.faults.hospital import Hospital
-from tests.faults.oracle import Oracle, Stored
+from tests.faults.oracle import Difference, Oracle, Stored
 from tests.faults.truth import Truth
 from tests.office import CATALOGUE, Office
 
@@ -49,6 +49,7 @@ class Line:
 
     def __init__(self, office: Office, speaker: Speaker, moment: datetime) -> None:
         """`moment`: the collector's time."""
+        self.certificate_until = None
         self.breaks: deque[Break | None] = deque()
         self.is_cut = False
         self.sent: list[list[Key]] = []
@@ -129,6 +130,16 @@ class Site:
         """The agent ends."""
         self.disk.close()
 
+    def configure(self, old: str, new: str) -> None:
+        """Somebody writes `new` for `old` in agent.toml and starts the agent again."""
+        text = self.hospital.config.read_text("utf-8")
+        assert old in text
+        self.hospital.config.write_text(text.replace(old, new), "utf-8")
+        self.close()
+        self.settings = load(self.hospital.config)
+        self.kinds = _kinds(self.settings)
+        self.start()
+
     def keep_ledger(self, copy: Path) -> None:
         """Copy the ledger as a backup of the machine would, while the agent is off."""
         self.close()
@@ -183,9 +194,9 @@ class Site:
             for r in rows
         ]
 
-    def wrong(self) -> list[object]:
+    def wrong(self) -> list[Difference]:
         """Where the collector does not say what the sources say."""
-        return list(self.oracle.differences(self.stored()))
+        return self.oracle.differences(self.stored())
 
 
 def _kinds(settings: Settings) -> dict[str, Description]:

@@ -35,12 +35,12 @@ class His:
     """
 
     def __init__(self, directory: Path, facilities: Sequence[str], days: DayRange, truth: Truth) -> None:
-        self._file = directory / "his.sqlite"
+        self.file = directory / "his.sqlite"
         self._facilities = facilities
         self._truth = truth
         self._cases: dict[Key, Counter[str]] = {}
-        (directory / "his.url").write_text(f"sqlite:///{self._file.name}")
-        with closing(sqlite3.connect(self._file)) as connection:
+        (directory / "his.url").write_text(f"sqlite:///{self.file.name}")
+        with closing(sqlite3.connect(self.file)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             for measure in CATEGORIES:
                 connection.execute(
@@ -78,7 +78,7 @@ class His:
     def _write(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._truth.become(key, self._cases[key])
-        with closing(sqlite3.connect(self._file, timeout=30)) as connection, connection:
+        with closing(sqlite3.connect(self.file, timeout=30)) as connection, connection:
             for key in keys:
                 rows = [(key.facility, f"{key.day} 08:30:00", *one) for one in self._cases[key].items()]
                 connection.executemany(f"INSERT OR REPLACE INTO {key.measure} VALUES (?, ?, ?, ?)", rows)

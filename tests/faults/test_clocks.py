@@ -7,6 +7,7 @@ import pytest
 
 from contract.days import DayRange, local_day, now
 from tests.faults.hospital import REREAD_DAYS, changing
+from tests.faults.oracle import Difference
 from tests.faults.site import Site
 
 TODAY = local_day(now())
@@ -14,7 +15,7 @@ NOON = Site.at(TODAY)
 SiteSince = Callable[[date], Site]
 
 
-def wrong(site: Site) -> list[object]:
+def wrong(site: Site) -> list[Difference]:
     """Differences on days of which there is a truth; under a wrong clock days are read on which nothing happened."""
     known = DayRange.ending(TODAY, REREAD_DAYS + 1)
     return [one for one in site.oracle.differences(site.stored()) if one.key.day in known]

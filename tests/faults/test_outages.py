@@ -1,16 +1,18 @@
 """The line is down for days, or the agent is: the fresh day comes first, the backlog once, and nothing is missing."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import date, timedelta
+from heapq import heappop, heappush
 from typing import Any, cast
 
 import pytest
 
 from agent.schedule import LONGEST_WAIT, Service
+from collector import api
 from contract.days import DayRange, local_day, now
-from contract.errors import CollectorUnavailableError
+from contract.errors import BusyError, CollectorUnavailableError
 from tests.faults.hospital import changing
 from tests.faults.site import Site
 
@@ -82,13 +84,59 @@ def test_an_agent_that_was_off_for_sixty_days_reads_all_of_them(site_since: Site
     assert site.wrong() == []
 
 
-def test_six_hundred_agents_do_not_come_back_all_at_once() -> None:
-    """Each was refused for hours; now the collector answers again. It takes 24 pushes at once, each far below 1 s."""
-    moments: Counter[int] = Counter()
-    for _ in range(600):
-        service = Service(cast(Any, None), now)
-        service._failures = 20
-        service._push_later(CollectorUnavailableError("bận", 5.0))
-        moments[int(service._not_before - time.monotonic())] += 1
-    assert max(moments.values()) < 24
-    assert max(moments) <= LONGEST_WAIT
+class Herd:
+    """Agents that all have `batches` to send when their collector comes back; every agent waits as a Service does.
+
+    The collector works at `seconds` a batch, one after the other, and has room for 24 at once (`collector.api`).
+    """
+
+    def __init__(self, agents: int, batches: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._free_at = 0.0
+        self._inside: deque[float] = deque()
+        self._left = [batches] * agents
+        self._services = [Service(cast(Any, None), now) for _ in range(agents)]
+        self._due: list[tuple[float, int]] = []
+        for agent, service in enumerate(self._services):
+            service._failures = 20  # it was refused for a month
+            self._wait(0.0, agent, CollectorUnavailableError("không tới được"))
+        self.arrived: Counter[int] = Counter()
+        """How many pushes came in each second."""
+        self.refused: Counter[int] = Counter()
+        """How often each agent was told to come back later."""
+        self.seconds = 0.0
+        """When the last batch was taken."""
+
+    def come_back(self) -> None:
+        """Until nobody has anything to send."""
+        while self._due:
+            moment, agent = heappop(self._due)
+            self.arrived[int(moment)] += 1
+            while self._inside and self._inside[0] <= moment:
+                self._inside.popleft()
+            if len(self._inside) >= api._MOST_AT_ONCE:
+                self.refused[agent] += 1
+                self._wait(moment, agent, CollectorUnavailableError("HTTP 429", BusyError.retry_after))
+                continue
+            self._free_at = max(self._free_at, moment) + self._seconds
+            self._inside.append(self._free_at)
+            self._left[agent] -= 1
+            self.seconds = self._free_at
+            if self._left[agent]:
+                heappush(self._due, (self._free_at, agent))
+
+    def _wait(self, moment: float, agent: int, error: CollectorUnavailableError) -> None:
+        service = self._services[agent]
+        service._push_later(error)
+        heappush(self._due, (moment + service._not_before - time.monotonic(), agent))
+
+
+@pytest.mark.parametrize(("seconds", "refusals"), [(0.1, 0), (0.3, 600), (1.0, 2400)])
+def test_six_hundred_agents_that_come_back_after_a_month_make_no_storm(seconds: float, refusals: int) -> None:
+    """Two batches each, the tallies of 30 days. A fast collector refuses nobody; a slow one is kept busy, no more."""
+    herd = Herd(600, 2, seconds)
+    herd.come_back()
+    assert herd.refused.total() <= refusals
+    assert max(herd.refused.values(), default=0) <= 10
+    assert max(herd.arrived.values()) <= 30
+    assert herd.seconds <= LONGEST_WAIT + 2.5 * 1200 * seconds
