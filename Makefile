@@ -10,7 +10,7 @@ DATABASE ?= sqlite
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fast faults bench lint debian lock clean
+.PHONY: help demo test fast faults bench lint debian audit sbom lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -64,6 +64,13 @@ $(VENV)/test.stamp: $(VENV)/bin/python requirements/test.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/demo.stamp
 
+audit: $(VENV)/test.stamp  ## known vulnerabilities of what is locked, and bandit; ends with 3 where the service does not answer
+	@$(BIN)/python -m tests.security.audit
+
+sbom: $(VENV)/test.stamp  ## dist/nhipso.cdx.json: the locked set as CycloneDX; each site has an index of its own, so none is named
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements/demo.lock --pyproject pyproject.toml -i "" --output-reproducible -o dist/nhipso.cdx.json
+
 lock:  ## choose versions anew (needs uv)
 	uv pip compile pyproject.toml --extra demo --extra build -o requirements/demo.lock $(LOCK)
 	uv pip compile pyproject.toml --extra test -o requirements/test.lock $(LOCK)
@@ -71,4 +78,4 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock"
 
 clean:  ## what make has made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

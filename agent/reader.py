@@ -184,7 +184,7 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    job = pickle.load(sys.stdin.buffer)  # noqa: S301  # nosec B301 (our own parent)
+    job = pickle.load(sys.stdin.buffer)  # noqa: S301 (our own parent)  # nosec B301
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     for message in work(job):
         pickle.dump(message, answers)

@@ -79,7 +79,7 @@ class Readers:
             pickle.dump(job, process.stdin)
             process.stdin.flush()  # and stays open: its end tells the reader that the agent is gone
             while True:
-                message: Message = pickle.load(process.stdout)  # noqa: S301  # nosec B301 (our own child)
+                message: Message = pickle.load(process.stdout)  # noqa: S301 (our own child)  # nosec B301
                 limit.lift()
                 yield message
                 limit.set(seconds + 2)  # the adapter's own time limit comes first and says more

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -84,7 +84,7 @@ class Settings:
     reread_days: int
     deep_reread_days: int
     deep_reread_at: time
-    proxy: str | None
+    proxy: str | None = field(repr=False)  # may hold a password
     ca_file: Path | None
     client_cert_file: Path | None
     client_key_file: Path | None

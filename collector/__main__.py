@@ -263,10 +263,10 @@ def report_command(
                 connection, yardstick(settings), settings.confirmation, settings.report, asked, facility_id, now()
             )
         content = reports.write(report, kind)
-    target = output or Path(reports.file_name(report, kind))
-    if output is None and target.exists():
-        raise ConfigError(f"{target}: đã có, không ghi đè; hãy nêu --output")
-    target.write_bytes(content)
+        target = output or Path(reports.file_name(report, kind))
+        if output is None and target.exists():
+            raise ConfigError(f"{target}: đã có, không ghi đè; hãy nêu --output")
+        target.write_bytes(content)
     click.echo(f"Đã ghi {target}.")
 
 
@@ -499,6 +499,8 @@ def restore_command(context: click.Context, file: Path) -> None:
     """Thay kho bằng một bản sao; các agent sẽ gửi lại những gì bản sao không có."""
     with _open(context) as (settings, store):
         backup.restore(store, file)
+        with store.write() as connection:
+            persons.note(connection, now(), persons.OPERATOR, "store_restored", file.name)
         Access(store, settings.revocations).apply_revocations(now())
     click.echo("Đã phục hồi. Kho có mã mới: các agent sẽ gửi lại toàn bộ sổ.")
 

@@ -25,11 +25,8 @@ from pydantic import (
 
 from collector import bodies
 from collector.api import bearer, is_of_this_machine
-from collector.figures import load
 from collector.parts import Parts, parts_of
 from collector.reading import person
-from collector.standings import history, standing
-from collector.store import Connection, registry
 from collector.store import alerts as lives
 from collector.store.alerts import Alert, State, Told
 from collector.store.people import Person
@@ -145,26 +142,27 @@ async def post_alerts(request: Request, parts: Annotated[Parts, Depends(parts_of
 
 
 def _keep(parts: Parts, tell: Tell, at: datetime) -> dict[str, int]:
+    found = [
+        (told, None if told.ends_at is None else _reason(parts, told, at)) for told in map(TellAlert.told, tell.alerts)
+    ]
     with parts.store.write() as connection:
-        for told in (one.told() for one in tell.alerts):
-            why = None if told.ends_at is None else _reason(connection, parts, told, at)
+        for told, why in found:
             lives.keep(connection, told, at, why)
         lives.end_unheard(connection, at)
     return {"alerts": len(tell.alerts)}
 
 
-def _reason(connection: Connection, parts: Parts, told: Told, at: datetime) -> str | None:
+def _reason(parts: Parts, told: Told, at: datetime) -> str | None:
     """Why an alert has ended: met, near, plan_over, closed, other; None when its end says no more than itself."""
     if told.name != _BELOW or told.facility is None or told.indicator not in parts.catalogue.indicators:
         return None
-    facilities = registry.facilities(connection, [told.facility])
-    first = history(("30d",), parts.yardstick.thresholds, local_day(at))
-    for data in load(connection, parts.catalogue, facilities, first, local_day(at)):
-        if data.facility.active_to is not None and data.facility.active_to < local_day(at):
-            return "closed"
-        now = standing(data, parts.yardstick, told.indicator, "30d", at)
-        return {Verdict.MET: "met", Verdict.NEAR: "near", Verdict.NO_TARGET: "plan_over"}.get(now.verdict, "other")
-    return "other"
+    place = parts.province.at(at).places.get(told.facility)
+    now = None if place is None else place.standings.get((told.indicator, "30d"))
+    if place is None or now is None:
+        return "other"
+    if place.facility.active_to is not None and place.facility.active_to < local_day(at):
+        return "closed"
+    return {Verdict.MET: "met", Verdict.NEAR: "near", Verdict.NO_TARGET: "plan_over"}.get(now.verdict, "other")
 
 
 @router.get("/alerts")

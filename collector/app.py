@@ -7,7 +7,7 @@ from functools import partial
 from secrets import compare_digest
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -60,6 +60,10 @@ _NOT_SERVED = {
     413: "nội dung gửi lên quá lớn",
 }
 _MALFORMED = "yêu cầu không đúng dạng nên máy chủ không thực hiện"
+_ROUTES = (
+    api, reading, alerts, entering, confirming, door, sso, overview, facility, detail, indicator, guide, admin,
+    confirmation, confirmation_list, sheet_pages, manual, reporting,
+)  # fmt: skip
 # More than any form of ours has.
 _FORM_LIMITS: Any = {"max_fields": 500, "max_files": 2}
 
@@ -93,21 +97,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         meters=Meters(),
         sso=Provider(settings.sso) if settings.sso else None,
     )
-    loops = Loops(store, parts.meters, now)
-    loops.add("exposition", timedelta(seconds=0.25), exposition.refresh)
-    loops.add_daily("roads", partial(roads.freeze, store, measured_by))
-    forget = partial(retention.forget, store, settings.retention, measured_by.plans)
-    loops.add_daily("retention", forget, hour=retention.HOUR)
-    loops.add_daily("sessions", parts.people.forget_sessions)
-    loops.add_daily("old_sheets", partial(sheets.forget, store))
     press = Press(store, settings, measured_by)
-    loops.add("reports", background.PERIOD, press.turn)
-    loops.add_daily("old_reports", press.forget)
-    if settings.mail is not None:
-        address = (settings.mail, settings.public_url or "")
-        turn = partial(reminders.remind, store, parts.confirmations, settings.confirmation, *address)
-        loops.add_daily("reminders", turn, hour=reminders.HOUR)
-    loops.add("certificate", timedelta(days=1), partial(serving.warn, settings))
+    loops = _loops(parts, press)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -124,8 +115,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         redirect_slashes=False,  # it would send people to whatever the Host header says
     )  # fmt: skip
     app.state.parts = parts
-    for part in (api, reading, alerts, entering, confirming, door, sso, overview, facility, detail, indicator, guide, admin, confirmation,
-                 confirmation_list, sheet_pages, manual, reporting):
+    for part in _ROUTES:
         app.include_router(part.router)
     app.mount("/static/fonts", StaticFiles(packages=[("fontpkg_be_vietnam_pro", "files")]))
     app.mount("/static", StaticFiles(packages=[("collector", "static")]))
@@ -140,10 +130,30 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     return app
 
 
+def _loops(parts: Parts, press: Press) -> Loops:
+    """What goes on in the background."""
+    settings, store = parts.settings, parts.store
+    loops = Loops(store, parts.meters, now)
+    loops.add("exposition", timedelta(seconds=0.25), parts.exposition.refresh)
+    loops.add_daily("roads", partial(roads.freeze, store, parts.yardstick))
+    forget = partial(retention.forget, store, settings.retention, parts.yardstick.plans)
+    loops.add_daily("retention", forget, hour=retention.HOUR)
+    loops.add_daily("sessions", parts.people.forget_sessions)
+    loops.add_daily("old_sheets", partial(sheets.forget, store))
+    loops.add("reports", background.PERIOD, press.turn)
+    loops.add_daily("old_reports", press.forget)
+    if settings.mail is not None:
+        address = (settings.mail, settings.public_url or "")
+        turn = partial(reminders.remind, store, parts.confirmations, settings.confirmation, *address)
+        loops.add_daily("reminders", turn, hour=reminders.HOUR)
+    loops.add("certificate", timedelta(days=1), partial(serving.warn, settings))
+    return loops
+
+
 def metrics(
     request: Request,
     parts: Annotated[Parts, Depends(parts_of)],
-    shard: str | None = None,
+    shard: Annotated[str | None, Query(max_length=9)] = None,
     authorization: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The state of all facilities for Prometheus; `shard=i/n` for one part."""

@@ -4,16 +4,20 @@ They are images in a page, so nothing in them may need script or another file; t
 table. Shares always stand on an axis from 0 to 100 %; days without data are gaps, never zero.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 import pygal
 from pygal.style import Style
 
 from collector.typography import number
 
+# pygal leaves a finder for its plugins among Python's, of a kind that Python warns of at each module that is not there
+sys.meta_path[:] = [one for one in sys.meta_path if not type(one).__module__.startswith("pygal")]
 _WIDTH, _HEIGHT = 880, 300
 _INK, _QUIET, _GUIDE, _SHARE, _TARGET = "#1b2733", "#52606d", "#d5dbe1", "#0b5394", "#b04a00"
 # After Paul Tol's "muted" and "bright": told apart by colour-blind readers, and in grey by their lightness.
@@ -53,8 +57,8 @@ class Line:
 def share(days: Sequence[date], shares: Sequence[Fraction | None], label: str, lines: Sequence[Line]) -> bytes:
     """A share by day; `lines`: its target and its road."""
     chart = pygal.Line(
-        **_plain((_SHARE, _TARGET, _QUIET)[: 1 + len(lines)]), range=(0, 100), y_labels=[0, 25, 50, 75, 100], show_dots=False,
-        allow_interruptions=True, css=[*_SHEETS, _LINES],
+        **_plain((_SHARE, _TARGET, _QUIET)[: 1 + len(lines)]), range=(0, 100), y_labels=[0, 25, 50, 75, 100],
+        show_dots=False, allow_interruptions=True, css=[*_SHEETS, _LINES],
         formatter=lambda value: f"{number(round(value))} %",
     )  # fmt: skip
     _days(chart, days)
@@ -98,9 +102,11 @@ def _plain(colours: Sequence[str]) -> dict[str, object]:
         major_guide_stroke_color=_GUIDE, major_guide_stroke_dasharray="1, 0",
     )  # fmt: skip
     return {
-        "style": style, "width": _WIDTH, "height": _HEIGHT, "explicit_size": True, "margin": 4, "js": [],
-        "legend_at_bottom": True, "legend_at_bottom_columns": min(4, len(colours)), "margin_bottom": 4 + 24 * ((len(colours) - 1) // 4), "truncate_legend": -1,
-        "truncate_label": -1, "show_minor_x_labels": False, "no_data_text": "Chưa có số liệu",
+        "style": style, "width": _WIDTH, "height": _HEIGHT, "explicit_size": True, "js": [], "margin": 4,
+        # pygal leaves room for one line of the legend
+        "margin_bottom": 4 + 22 * ((len(colours) - 1) // 3), "legend_at_bottom": True,
+        "legend_at_bottom_columns": min(3, len(colours)), "truncate_legend": -1, "truncate_label": -1,
+        "show_minor_x_labels": False, "no_data_text": "Chưa có số liệu",
     }  # fmt: skip
 
 
@@ -114,5 +120,13 @@ def _days(chart: pygal.Line, days: Sequence[date]) -> None:
 def _written(chart: pygal.Line) -> bytes:
     # the same figures make the same bytes: a random name would make caches useless
     chart.uuid = "chart"
+    chart.add_xml_filter(_without_script)
     written: bytes = chart.render()
     return written
+
+
+def _without_script(root: Any) -> Any:
+    """pygal writes its settings as a script, for its tooltips; an image needs neither."""
+    for one in [*root.iter("script"), *root.iter("{http://www.w3.org/2000/svg}script")]:
+        one.getparent().remove(one)
+    return root

@@ -98,10 +98,6 @@ class Month:
         return None if self.due is None else (local_day(self.due) - local_day(moment)).days
 
 
-class StaleError(ConflictError):
-    """The figures have changed since the person saw them."""
-
-
 # --- months
 
 
@@ -200,15 +196,21 @@ def look(
     days = over(period, moment)
     if not places[0].was_active(days):
         raise BadRequestError(f"cơ sở không hoạt động trong {named(period)}")
-    since = retention.kept_from(connection)
-    if since is not None and days.first < since:
-        raise NotFoundError(
-            f"số đếm của {named(period)} đã hết hạn lưu, chỉ còn từ {since:%d/%m/%Y}; bản đã ký vẫn còn trong kho"
-        )
+    refuse_forgotten(connection, days)
     data = load(connection, yardstick.catalogue, places, days.first, days.last)[0]
     now = version(data, yardstick, days)
     signed = signatures.of(connection, [facility], [period])[facility]
     return _month(places[0], period, signed, now, rules), now
+
+
+def refuse_forgotten(connection: Connection, days: DayRange) -> None:
+    """Raises NotFoundError for days whose tallies are no longer kept: what was signed cannot be held against them."""
+    since = retention.kept_from(connection)
+    if since is not None and days.first < since:
+        what = named(f"{days.first:%Y-%m}")
+        raise NotFoundError(
+            f"số đếm của {what} đã hết hạn lưu, chỉ còn từ {since:%d/%m/%Y}; bản đã ký vẫn còn trong kho"
+        )
 
 
 # --- signing
@@ -288,7 +290,7 @@ def _refuse_if_locked(mine: Signature, month: Month, now: Version) -> None:
     if month.state == "confirmed":
         raise ConflictError(f"số liệu {told} đã được xác nhận và khóa; chỉ ký lại khi xác nhận được mở lại")
     if mine.digest != now.digest:
-        raise StaleError("số liệu vừa thay đổi, xin xem lại trước khi ký")
+        raise ConflictError("số liệu vừa thay đổi, xin xem lại trước khi ký")
     if mine.decision == "confirmed" and month.waiting_for_second == mine.person:
         raise ConflictError(f"số liệu {told} còn chờ một người khác của cơ sở cùng ký")
 

@@ -9,7 +9,7 @@ from collector import confirm
 from collector.confirm import Month
 from collector.figures import load
 from collector.province import Province
-from collector.store import Connection, Store, registry, signatures
+from collector.store import Connection, Store, registry, retention, signatures
 from collector.store.registry import Facility
 from collector.store.signatures import Signature
 from collector.thresholds import Confirmation
@@ -47,13 +47,15 @@ class Confirmations:
         """Every facility that is asked to confirm this month, and where it stands; by facility id.
 
         The last two closed months are those of this moment; what was signed of an older one is held against figures
-        that may be ten minutes old. Raises BadRequestError for what is no month, or not over; AwayError.
+        that may be ten minutes old. Raises BadRequestError (no month, or not over), NotFoundError (tallies no longer
+        kept), AwayError.
         """
         days = confirm.over(period, moment)
         if period in confirm.closed(moment):
             places = self._province.at(moment).places.values()
             return [(one.facility, month) for one in places for month in one.months if month.period == period]
         with self._store.read() as connection:
+            confirm.refuse_forgotten(connection, days)
             asked = [one for one in registry.facilities(connection) if confirm.is_asked(one, self._yardstick, days)]
             signed = signatures.of(connection, [one.id for one in asked], [period])
             found = self._remembered(period, signed, moment)
@@ -98,10 +100,16 @@ def of_facility(
 ) -> list[Month]:
     """The newest `most` months before `before` (yyyy-mm) that are asked of a facility, the newest first.
 
-    Of the months before it was registered only those that somebody has signed. Raises BadRequestError.
+    Of the months before it was registered only those that somebody has signed; none whose tallies are no longer kept.
+    Raises BadRequestError.
     """
     confirm.days_of(before)
-    older = [one for one in _months_before(before) if confirm.is_asked(facility, yardstick, confirm.days_of(one))]
+    since = retention.kept_from(connection) or FIRST_DAY
+    older = [
+        one
+        for one in _months_before(before)
+        if (days := confirm.days_of(one)).first >= since and confirm.is_asked(facility, yardstick, days)
+    ]
     signed: dict[str, list[Signature]] = {}
     for one in signatures.of(connection, [facility.id], older).get(facility.id, []):
         signed.setdefault(one.period, []).append(one)

@@ -4,12 +4,14 @@ A mail is handed over at most once. Whoever sends learns which of three things h
 have: the line was cut while it answered), it refuses this address, or the server could not be used.
 """
 
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
@@ -21,6 +23,8 @@ from contract.errors import NhipsoError
 _PATIENCE = 20.0
 IMPLICIT_TLS = 465
 _SENDER = "nhịp số"
+# what servers everywhere take: ASCII, one @
+_ADDRESS = re.compile(r"[!#-'*+./0-9=?A-Z^-~-]+@[0-9A-Za-z.-]+")
 
 
 class MailError(NhipsoError):
@@ -67,9 +71,8 @@ class Post:
 
     def send(self, letter: Letter) -> None:
         """Hand the letter over. Raises RefusedError, MailError."""
+        content = _content(letter, self._server)
         try:
-            letter.to.encode("ascii")
-            content = _message(letter, self._server).as_bytes()
             code, _ = self._smtp.mail(self._server.sender)
             if code != 250:
                 raise MailError(f"máy chủ thư {self._server.host} không nhận thư của {self._server.sender} ({code})")
@@ -77,8 +80,6 @@ class Post:
             if code not in (250, 251):
                 self._smtp.rset()
                 raise RefusedError(f"máy chủ thư trả lời {code}", for_good=code >= 500)
-        except ValueError:  # no address, or not in ASCII
-            raise RefusedError("không phải là địa chỉ thư dùng được", for_good=True) from None
         except (OSError, smtplib.SMTPException) as error:
             raise _away(self._server, error) from None
         self._hand_over(content)
@@ -134,15 +135,18 @@ def _away(server: MailServer, error: Exception) -> MailError:
     return MailError(f"không gửi được thư qua {server.host}:{server.port} ({what})")
 
 
-def _message(letter: Letter, server: MailServer) -> EmailMessage:
-    """Raises ValueError for an address that is none."""
+def _content(letter: Letter, server: MailServer) -> bytes:
+    """Raises RefusedError for an address that is none."""
     message = EmailMessage(policy=POLICY)
     message["From"] = Address(_SENDER, addr_spec=server.sender)
-    message["To"] = Address(addr_spec=letter.to)
+    try:
+        message["To"] = Address(addr_spec=letter.to if _ADDRESS.fullmatch(letter.to) else "")
+    except (MessageError, ValueError, IndexError):
+        raise RefusedError("không phải là địa chỉ thư dùng được", for_good=True) from None
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(letter.written_at)
     message["Message-ID"] = f"<{letter.key}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = "vi"
     message.set_content(letter.text, cte="base64")
-    return message
+    return message.as_bytes()

@@ -1,7 +1,8 @@
 """Merging a facility into another: what speaks against it, what will happen, the change itself.
 
-feeds.py says what it means. A merger is one dated fact of the registry. Tallies, sources, claims, agents, tokens and people stay as they are; so
-history stays with the facility that made it, nothing can be lost, and a merger that was a mistake can be undone.
+feeds.py says what it means. A merger is one dated fact of the registry. Tallies, sources, claims, agents, tokens and
+people stay as they are; so history stays with the facility that made it, nothing can be lost, and a merger that was a
+mistake can be undone.
 """
 
 from collections import defaultdict

@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import NamedTuple
 
 from collector import confirm, samples, windows
 from collector.confirm import Month
 from collector.figures import FacilityData, load, recall
 from collector.findings import Finding, findings
+from collector.roads import road
 from collector.scopes import Scopes, ScopeStanding
 from collector.series import Counts
 from collector.series import Month as SummedMonth
-from collector.standings import Standing, below_since, history, next_silence, standings
+from collector.standings import Figures, Standing, below_since, history, next_silence, previous, standings
 from collector.store import Connection, Store, lasting, registry, signatures, store_id_of
 from collector.store import months as month_counts
 from collector.store.registry import Facility
@@ -29,6 +32,7 @@ from collector.yardstick import Yardstick, applies
 from contract.days import DayRange, local_day, midnight
 from contract.errors import AwayError
 from contract.metrics import Family
+from contract.verdict import Verdict
 
 _CHUNK = 50
 DAILY = 30
@@ -40,16 +44,25 @@ _PATIENCE_SECONDS = 0.5
 _FIRST_PATIENCE_SECONDS = 10.0
 
 
+class Compared(NamedTuple):
+    """Beside a standing in the 30 days. `before`: in the 30 before; `road`: where the share should be today."""
+
+    before: Figures
+    road: Fraction | None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A facility as it stands. Of `sources` those that are still to count; `text`: its lines in /metrics.
 
-    `standings`: by (indicator, window), of all that its level knows; `daily`: by indicator, numerator and denominator
+    `standings`: by (indicator, window), of all that its level knows; `compared`, `below` (since when), `daily`: by
+    indicator. `daily`: numerator and denominator
     of each of the last DAILY days in turn, the oldest first, yesterday last; 0, 0: no case, or no tally.
     """
 
     facility: Facility
     standings: Mapping[tuple[str, str], Standing]
+    compared: Mapping[str, Compared]
     below: Mapping[str, datetime]
     daily: Mapping[str, Sequence[int]]
     findings: Sequence[Finding]
@@ -174,10 +187,19 @@ class Province:
         yardstick, today = self._yardstick, local_day(moment)
         doubts = findings(data, yardstick.catalogue, yardstick.calendar, yardstick.limits, moment)
         told_of = [one for one in found if one.window in self.exported]
-        lines = samples.of_facility(data, yardstick, told_of, months, doubts, moment, told)
+        compared = {
+            one.indicator: Compared(
+                previous(data, yardstick, one),
+                None if one.bound is None else road(data, one.indicator, one.bound, today),
+            )
+            for one in found
+            if one.window == "30d" and one.verdict is not Verdict.NOT_APPLICABLE
+        }
+        lines = samples.of_facility(data, yardstick, told_of, compared, months, doubts, moment, told)
         return Place(
             facility=data.facility,
             standings={(one.indicator, one.window): one for one in found},
+            compared=compared,
             below=data.below,
             daily={
                 code: _daily(data, yardstick, code, today)

@@ -3,23 +3,22 @@
 import csv
 import io
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from collector.api import bearer
-from collector.figures import FacilityData, load
 from collector.parts import Parts, parts_of
 from collector.people import SESSION_COOKIE
-from collector.roads import road
+from collector.province import Place
 from collector.scopes import Scopes, ScopeStanding
-from collector.standings import Figures, Standing, history, previous, standings
-from collector.store import Connection, registry, tallies
+from collector.standings import Figures, Standing
+from collector.store import registry, tallies
 from collector.store.people import Person
 from collector.windows import Window
-from collector.yardstick import Bound, Yardstick
+from collector.yardstick import Bound
 from contract.days import local_day, now
 from contract.errors import BadRequestError, NotFoundError
 from contract.tally import FIRST_DAY
@@ -78,6 +77,8 @@ def get_facilities(
                 "active_to": one.active_to,
                 "indicators": one.indicators,
                 "last_push_at": one.last_push_at,
+                "merged_into": one.merger and one.merger.into,
+                "merged_on": one.merger and one.merger.day,
                 "bhxh_codes": [
                     {"code": code.code, "valid_from": code.valid_from, "valid_to": code.valid_to}
                     for code in codes[one.id]
@@ -99,17 +100,16 @@ def get_standings(
     """Where facilities stand on the indicators that apply to them."""
     if indicator is not None and indicator not in parts.catalogue.indicators:
         raise NotFoundError("danh mục không có chỉ số này")
-    moment = now()
-    with parts.store.read() as connection:
-        found = registry.facilities(connection, _asked(caller, facility))
-        data = _loaded(parts, connection, found, window, moment)
-    if facility is not None and not found:
+    asked = _asked(caller, facility)
+    places = parts.province.at(now()).places
+    if facility is not None and facility not in places:
         raise NotFoundError("không có cơ sở này")
     return {
         "standings": [
-            _plain(one, place, parts.yardstick, moment)
-            for place in data
-            for one in standings(place, parts.yardstick, moment, (window,), indicator)
+            _plain(one, places[place])
+            for place in (places if asked is None else asked)
+            for one in places[place].standings.values()
+            if one.window == window and indicator in (None, one.indicator)
         ]
     }
 
@@ -121,18 +121,10 @@ def get_scopes(
     """Where the province, its areas and levels stand: many facilities pooled. Not for people of one facility."""
     if caller.facility is not None:
         raise NotFoundError("chỉ dành cho người của Sở")
-    moment, scopes = now(), Scopes(parts.yardstick)
-    with parts.store.read() as connection:
-        for place in _loaded(parts, connection, registry.facilities(connection), window, moment):
-            scopes.put(place.facility, standings(place, parts.yardstick, moment, (window,)))
+    scopes = Scopes(parts.yardstick)
+    for place in parts.province.at(now()).places.values():
+        scopes.put(place.facility, [one for one in place.standings.values() if one.window == window])
     return {"scopes": [_plain_scope(one) for one in scopes.standings()]}
-
-
-def _loaded(
-    parts: Parts, connection: Connection, found: list[registry.Facility], window: Window, moment: datetime
-) -> list[FacilityData]:
-    first = history(("30d", window), parts.yardstick.thresholds, local_day(moment))
-    return load(connection, parts.catalogue, found, first, local_day(moment))
 
 
 @router.get("/tallies")
@@ -174,9 +166,10 @@ def get_tallies(
     return JSONResponse({"tallies": found})
 
 
-def _plain(one: Standing, data: FacilityData, yardstick: Yardstick, moment: datetime) -> dict[str, Any]:
-    before = previous(data, yardstick, one).share if one.window == "30d" and one.as_of else None
-    expected = None if one.bound is None else road(data, one.indicator, one.bound, local_day(moment))
+def _plain(one: Standing, place: Place) -> dict[str, Any]:
+    beside = place.compared.get(one.indicator)
+    before = beside.before.share if beside and one.window == "30d" and one.as_of else None
+    expected = beside.road if beside else None
     return {
         "facility": one.facility,
         "indicator": one.indicator,
@@ -189,7 +182,7 @@ def _plain(one: Standing, data: FacilityData, yardstick: Yardstick, moment: date
         "target": _target(one.bound),
         "as_of": one.as_of,
         "silent_since": one.silent_since,
-        "below_since": data.below.get(one.indicator),
+        "below_since": place.below.get(one.indicator),
         "previous_ratio": None if before is None else float(before),
         "road_ratio": None if expected is None else float(expected),
     }

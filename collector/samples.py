@@ -7,15 +7,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 
 from collector import confirm, sheets
 from collector.confirm import Month
 from collector.figures import FacilityData
 from collector.findings import Finding, expected_days_behind
-from collector.roads import road
 from collector.scopes import ScopeStanding
-from collector.standings import Standing, below_since, is_complete, previous
+from collector.standings import Figures, Standing, below_since, is_complete
 from collector.store.registry import Facility
 from collector.yardstick import Yardstick
 from contract import metrics
@@ -48,12 +48,16 @@ def of_facility(
     data: FacilityData,
     yardstick: Yardstick,
     found: Iterable[Standing],
+    compared: Mapping[str, tuple[Figures, Fraction | None]],
     months: Sequence[Month],
     doubts: Iterable[Finding],
     moment: datetime,
     with_tallies: bool,
 ) -> Iterator[Sample]:
-    """Everything of one facility; `found`: its standings in the exported windows; `months`: its last closed ones."""
+    """Everything of one facility; `found`: its standings in the exported windows; `months`: its last closed ones.
+
+    `compared`: by indicator, the figures of the 30 days before, and where the road is today.
+    """
     today = local_day(moment)
     yield from _of_registry(data.facility, data, today)
     yield from _of_sources(data, yardstick, today)
@@ -64,7 +68,7 @@ def of_facility(
         if one.window == "30d":
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
-                yield from _of_standing(one, data, yardstick, moment)
+                yield from _of_standing(one, data, yardstick, *compared[one.indicator], moment)
     for month in months:
         yield metrics.CONFIRMATION, (data.facility.id, month.period, month.state), 1
         if month.due is not None:
@@ -146,7 +150,14 @@ def _of_window(one: Standing) -> Iterator[Sample]:
         yield metrics.RATIO, where, float(one.share)
 
 
-def _of_standing(one: Standing, data: FacilityData, yardstick: Yardstick, moment: datetime) -> Iterator[Sample]:
+def _of_standing(
+    one: Standing,
+    data: FacilityData,
+    yardstick: Yardstick,
+    before: Figures,
+    expected: Fraction | None,
+    moment: datetime,
+) -> Iterator[Sample]:
     """What is said of the 30 days only."""
     place = (one.facility, one.indicator)
     since = below_since(data, one, moment)
@@ -154,7 +165,6 @@ def _of_standing(one: Standing, data: FacilityData, yardstick: Yardstick, moment
     if one.as_of is not None:
         yield metrics.KNOWN, place, float(one.known)
         yield metrics.AS_OF, place, _timestamp(one.as_of)
-        before = previous(data, yardstick, one)
         if before.share is not None and is_complete(before, yardstick.thresholds):
             yield metrics.PREVIOUS, place, float(before.share)
             yield metrics.PREVIOUS_DENOMINATOR, place, before.denominator
@@ -165,7 +175,6 @@ def _of_standing(one: Standing, data: FacilityData, yardstick: Yardstick, moment
         yield metrics.TARGET, plan, float(one.bound.ratio)
         if one.as_of is not None and one.missing is not None:
             yield metrics.MISSING, place, one.missing
-        expected = road(data, one.indicator, one.bound, local_day(moment))
         if expected is not None:
             yield metrics.ROAD, plan, float(expected)
 

@@ -110,9 +110,9 @@ class Settings:
     host: str
     port: int
     data_dir: Path
-    database: str
+    database: str = field(repr=False)
     catalogue_file: Path | None
-    metrics_token: str | None
+    metrics_token: str | None = field(repr=False)
     metrics_tally_facilities: int
     public_url: str | None = None
     """Where people reach the portal: in links, and for cookies that travel over TLS only."""
@@ -124,7 +124,7 @@ class Settings:
     confirmation: Confirmation = field(default_factory=Confirmation)
     retention: Retention = field(default_factory=Retention)
     report: Letterhead = field(default_factory=Letterhead)
-    alerts_token: str | None = None
+    alerts_token: str | None = field(default=None, repr=False)
     """None: on loopback whoever calls may tell alerts, elsewhere nobody."""
     report_minutes: int = 10
     """How long a report may take that is made in the background."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from collector import confirm, deputies
 from collector.confirm import Month
 from collector.figures import load
-from collector.store import Connection, people, registry
+from collector.store import Connection, people, registry, retention
 from collector.store import deputies as stored_deputies
 from collector.store.deputies import Deputy
 from collector.store.people import Person
@@ -22,8 +22,8 @@ from collector.yardstick import Yardstick
 class Statement:
     """A facility's month. `shown`: as it was signed while that holds, otherwise as it stands `now`.
 
-    `before`: the month before as it stands now; None when it is not asked of the facility. `names`: the names that
-    others read, by name. `deputies`: all there ever were.
+    `before`: the month before as it stands now; None when it is not asked of the facility, or no longer kept. `names`:
+    the names that others read, by name. `deputies`: all there ever were.
     """
 
     facility: Facility
@@ -74,7 +74,7 @@ def may_sign(connection: Connection, person: Person, one: Statement, moment: dat
 def _month_before(connection: Connection, yardstick: Yardstick, facility: Facility, period: str) -> Version | None:
     last = confirm.days_of(period).first - timedelta(days=1)
     days = confirm.days_of(f"{last:%Y-%m}")
-    if not confirm.is_asked(facility, yardstick, days):
+    if not confirm.is_asked(facility, yardstick, days) or days.first < (retention.kept_from(connection) or days.first):
         return None
     (data,) = load(connection, yardstick.catalogue, [facility], days.first, days.last)
     return version(data, yardstick, days)

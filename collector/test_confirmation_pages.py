@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,15 +15,21 @@ from typing import Any
 import httpx
 import pytest
 from babel.messages.pofile import read_po
+from docx import Document
+from openxml_audit import OpenXmlValidator
 
 from collector import confirm, deputies
 from collector.access import Speaker
+from collector.letterhead import Letterhead
 from collector.pages import confirmation, confirmation_list
 from collector.pages.rendering import LANGUAGE_COOKIE
 from collector.people import Session
 from collector.store import people as stored_people
 from collector.store.people import Person
 from collector.thresholds import Confirmation
+from collector.typography import month, number
+from collector.versions import Version
+from conftest import program
 from contract.days import local_day, now
 from contract.errors import ForbiddenError
 from tests.browsing import Page, enter
@@ -33,6 +40,7 @@ BEFORE, MONTH = confirm.closed(NOW)
 DAYS, DAYS_BEFORE = confirm.days_of(MONTH), confirm.days_of(BEFORE)
 NAMED = f"{MONTH[5:]}/{MONTH[:4]}"
 TODAY = local_day(NOW)
+ALL_BUT_ONE = {"decision": "confirm", "answer_of_kiosk": "right"}
 _numbers = count(12101)
 
 
@@ -143,7 +151,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 @pytest.fixture(scope="module")
 def served(office: Office) -> Iterator[httpx.Client]:
-    with serving(office.app()) as http:
+    with serving(office.app(report=Letterhead(issuer="Sở Y tế", place="Sông Đà"))) as http:
         yield http
 
 
@@ -205,20 +213,14 @@ def test_every_figure_has_to_be_answered_before_all_are_confirmed(hospital: Hosp
         ({"decision": "dispute", "answer_of_cashless": "wrong", "reason_of_cashless": " \n"}, confirmation.NO_REASON),
         ({"decision": "dispute", "answer_of_cashless": "right"}, confirmation.NOTHING_WRONG),
         ({"decision": "dispute", "reason_of_cashless": "Thiếu"}, confirmation.NOT_SAID),
-        (
-            {"decision": "confirm", "answer_of_kiosk": "right", "answer_of_cashless": "wrong", "reason_of_cashless": "x"},
-            confirmation.SOME_WRONG,
-        ),
-        (
-            {"decision": "confirm", "answer_of_kiosk": "right", "answer_of_cashless": "right", "reason_of_cashless": "x"},
-            confirmation.REASON_BUT_RIGHT,
-        ),
+        ({**ALL_BUT_ONE, "answer_of_cashless": "wrong", "reason_of_cashless": "x"}, confirmation.SOME_WRONG),
+        ({**ALL_BUT_ONE, "answer_of_cashless": "right", "reason_of_cashless": "x"}, confirmation.REASON_BUT_RIGHT),
     ],
 )
 def test_what_does_not_fit_together_is_said_and_nothing_is_lost(
     hospital: Hospital, fields: dict[str, str], said: str
 ) -> None:
-    answer = hospital.post(**fields)
+    answer = hospital.post(None, **fields)
     assert (answer.status_code, hospital.state()) == (400, "open")
     assert said[1:] in plain(answer.text)
     assert fields.get("reason_of_cashless", "").strip() in answer.text
@@ -265,7 +267,7 @@ def test_what_changed_while_somebody_looked_is_marked_and_what_they_entered_is_k
 
 @pytest.mark.parametrize("figures", ["", "{}", "[]", "null", "{", '{"cashless": 1}'])
 def test_a_form_whose_figures_are_not_ours_is_still_only_stale(hospital: Hospital, figures: str) -> None:
-    digest = confirm.Version(figures).digest
+    digest = Version(figures).digest
     answer = hospital.confirm({**hospital.shown(), "figures": figures, "digest": digest})
     assert (answer.status_code, hospital.state()) == (409, "open")
 
@@ -466,6 +468,61 @@ def test_a_deputy_holds_from_the_first_to_the_last_day_and_only_at_the_own_facil
         confirm.sign(portal.office.store, portal.office.yardstick, Confirmation(), person, asked, NOW)
 
 
+# --- the sheet
+
+
+def words(text: str) -> str:
+    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_the_sheet_is_a_document_of_the_hospital_with_the_digest_in_full(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.confirm()
+    digest = hospital.shown_digest()
+    hospital.correct(cash=5, qr=5, unknown=1)  # what was signed is what is printed
+    answer = hospital.get(f"{hospital.path}/sheet.docx")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="phieu-xac-nhan-{MONTH}-{hospital.id}.docx"'
+    (tmp_path / "sheet.docx").write_bytes(answer.content)
+    assert OpenXmlValidator().validate(tmp_path / "sheet.docx").is_valid
+    document = Document(io.BytesIO(answer.content))
+    head, figures, signed, foot = document.tables
+    cells = [words(cell.text) for row in head.rows for cell in row.cells]
+    assert cells[:3] == [
+        f"SỞ Y TẾ CƠ SỞ {hospital.id}",
+        "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM Độc lập - Tự do - Hạnh phúc",
+        "Số: …/…",
+    ]
+    assert cells[3].startswith("Sông Đà, ngày ")
+    said = [words(one.text) for one in document.paragraphs if one.text]
+    assert said[0] == "PHIẾU XÁC NHẬN SỐ LIỆU"
+    assert said[1] == words(month(DAYS.first))
+    assert digest in said
+    lines = [[words(cell.text) for cell in row.cells] for row in figures.rows]
+    assert lines[0][1:] == ["Chỉ số", "Kết quả", "Tháng trước", "Chỉ tiêu", "Kết luận", "Ý kiến của cơ sở"]
+    (cashless,) = (one for one in lines if one[2].startswith("50,0 %"))
+    counts = f"50,0 % ({number(5 * len(DAYS))}/{number(10 * len(DAYS))})"
+    assert cashless[2:] == [counts, "40,0 %", "–", "Không có chỉ tiêu", "Đúng"]
+    assert words(signed.rows[1].cells[0].text) == f"Người Ký {hospital.id}"
+    assert words(signed.rows[1].cells[3].text) == digest.removeprefix("sha256:")[:12]
+    assert words(foot.cell(0, 1).text) == "THỦ TRƯỞNG ĐƠN VỊ"
+    assert "Sở Y tế (b/c)" in foot.cell(0, 0).text
+    assert any("đã được xác nhận và khóa" in one for one in said)
+
+
+def test_the_pdf_says_the_same_and_what_is_disputed_is_on_it(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.dispute("Thiếu quầy thu <số 3>")
+    hospital.enter("người đọc")
+    answer = hospital.get(f"{hospital.path}/sheet.pdf")
+    assert (answer.headers["Content-Type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
+    (tmp_path / "sheet.pdf").write_bytes(answer.content)
+    command = [program("pdftotext"), "-layout", str(tmp_path / "sheet.pdf"), "-"]
+    text = words(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout.decode())
+    assert "PHIẾU XÁC NHẬN SỐ LIỆU" in text
+    assert "Chưa đúng:" in text
+    assert hospital.shown_digest() in text
+    assert "Cơ sở đã có ý kiến về số liệu trên cổng" in text
+    assert hospital.get(f"{hospital.path}/sheet.xlsx").status_code == 422
+
+
 # --- lists
 
 
@@ -490,7 +547,7 @@ def rows(answer: httpx.Response) -> list[list[str]]:
 
 
 def test_the_department_sees_who_has_not_answered_first_and_filters(province: Portal) -> None:
-    ready, disputed, late, reopened = (
+    ready, disputed, _, reopened = (
         province.hospital(name=name, area=area)
         for name, area in (("A", "Đông"), ("Ba Vì", "Đông"), ("Đà Bắc", "Tây"), ("Cao Lộc", ""))
     )
@@ -527,8 +584,8 @@ def test_the_department_sees_who_has_not_answered_first_and_filters(province: Po
         assert [line["Cơ sở"] for line in csv.DictReader(io.StringIO(lines), delimiter=";")] == names
     assert province.http.get("/confirmations?state=x").status_code == 422
     older = f"{(DAYS_BEFORE.first - timedelta(days=1)).replace(day=1):%Y-%m}"
-    for month in (BEFORE, older):  # as the province keeps it, and worked out on demand
-        assert "0 trong" in plain(province.http.get("/confirmations", params={"month": month}).text)
+    for one in (BEFORE, older):  # as the province keeps it, and worked out on demand
+        assert "0 trong" in plain(province.http.get("/confirmations", params={"month": one}).text)
 
 
 def test_the_list_of_an_older_month_holds_signatures_against_figures(province: Portal) -> None:

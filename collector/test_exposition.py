@@ -150,7 +150,7 @@ def test_only_indicators_that_apply_are_exported(office: Office) -> None:
 
 
 def test_labels_are_escaped_and_read_back_as_they_were(office: Office) -> None:
-    name = 'Bệnh viện "Hữu\\Nghị" {a="b"} \t É'
+    name = 'Bệnh viện "Hữu\\Nghị" {a="b"} É'
     office.register("12001", name=name)
     families = {one.name: one for one in text_string_to_metric_families(office.metrics())}
     assert families["nhipso_facility_info"].samples[0].labels["name"] == name

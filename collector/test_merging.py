@@ -76,9 +76,7 @@ def test_the_agent_goes_on_under_the_old_id_and_corrections_reach_the_right_faci
     assert payments(office, "1", [YESTERDAY, TODAY]) == {"cash": 10, "qr": 16}
 
 
-def test_the_merged_facility_is_closed_and_judged_by_its_own_days(
-    office: Office, two: tuple[Speaker, Speaker]
-) -> None:
+def test_the_merged_facility_is_closed_and_judged_by_its_own_days(office: Office, two: tuple[Speaker, Speaker]) -> None:
     merge(office)
     with office.store.read() as connection:
         (one,) = registry.facilities(connection, ["2"])

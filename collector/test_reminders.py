@@ -1,5 +1,6 @@
 """Mail that reminds of a month to confirm: to whom, when, once, and what happens when the mail server fails."""
 
+import asyncio
 import logging
 import re
 import socket
@@ -25,7 +26,7 @@ from collector.mail import MailError, MailServer
 from collector.parts import Meters
 from collector.province import Province
 from collector.settings import load
-from collector.store import Store, people, signatures
+from collector.store import Store, signatures
 from collector.store.people import Person
 from collector.store.signatures import Signature
 from collector.thresholds import Confirmation
@@ -68,7 +69,7 @@ class Postman:
             assert [letter["To"].addresses[0].addr_spec] == envelope.rcpt_tos
             self.letters.append(letter)
         if self.answer_to_data == "250 then gone":
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return self.answer_to_data
 
@@ -145,7 +146,7 @@ def test_the_contact_and_the_confirmers_are_reminded_with_the_date_and_a_link(
     assert letter["Subject"] == "Nhắc xác nhận số liệu tháng 10/2026: còn 3 ngày"
     assert letter["From"].addresses[0].display_name == "nhịp số"
     assert letter["Auto-Submitted"] == "auto-generated"
-    text = letter.get_content()
+    text = letter.get_content().replace("\r\n", "\n")
     assert "Cơ sở 12001: số liệu tháng 10/2026 chưa được xác nhận." in text
     assert "Hạn xác nhận: hết ngày 05/11/2026, còn 3 ngày." in text
     assert "\nhttps://nhipso.example.vn/facilities/12001/confirmations/2026-10\n" in text

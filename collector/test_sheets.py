@@ -5,7 +5,7 @@ import re
 import threading
 import zipfile
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,13 @@ import openpyxl
 import pytest
 
 from collector import sheets
-from collector.standings import standing
 from collector.store import people as persons
 from collector.store import registry, uploads
 from collector.store.people import Person
 from contract.days import local_day, now
 from contract.verdict import Verdict
 from tests.browsing import Page, enter
-from tests.office import Office, a_source, a_tally, samples, serving
+from tests.office import NOON, Office, a_source, a_tally, samples, serving
 
 TODAY = local_day(now())
 YESTERDAY = TODAY - timedelta(days=1)
@@ -95,6 +94,17 @@ def take(http: httpx.Client, preview: httpx.Response, **other: str) -> httpx.Res
     hidden = {one["name"]: one["value"] for one in Page(preview).every("input") if one.get("type") == "hidden"}
     form = {name: hidden[name] for name in ("form_token", "digest")} | other
     return http.post(preview.url.path, data=form)
+
+
+def taken(office: Office, facility: str, content: bytes, moment: datetime) -> None:
+    """Read, looked at and stored, without the pages."""
+    with office.store.read() as connection:
+        [one] = registry.facilities(connection, [facility])
+    said = sheets.read(one, (), content, office.catalogue, "an", moment)
+    with office.store.write() as connection:
+        kept = uploads.add(connection, said)
+        digest = sheets.look(connection, facility, kept, office.catalogue, moment).digest
+        sheets.accept(connection, facility, kept, digest, office.catalogue, "an", moment)
 
 
 def text_of(answer: httpx.Response) -> str:
@@ -176,15 +186,7 @@ def test_a_month_whole_takes_the_place_of_its_days_and_days_that_of_the_month(
 def test_a_running_month_that_is_sent_again_later_counts_once(office: Office, place: str) -> None:
     """Uploaded on the 10th and on the 20th: the total stands on the day of the upload."""
     for today, cash in ((10, 100), (20, 250)):
-        moment = now().replace(year=2026, month=10, day=today)
-        content = csv(f"Tháng 10/2026;{cash};0")
-        with office.store.read() as connection:
-            [one] = registry.facilities(connection, [place])
-        said = sheets.read(one, (), content, office.catalogue, "an", moment)
-        with office.store.write() as connection:
-            kept = uploads.add(connection, said)
-            digest = sheets.look(connection, place, kept, office.catalogue, moment).digest
-            sheets.accept(connection, place, kept, digest, office.catalogue, "an", moment)
+        taken(office, place, csv(f"Tháng 10/2026;{cash};0"), now().replace(year=2026, month=10, day=today))
     assert {d.day: c for d, (_, c) in stored(office, place).items()} == {10: {}, 20: {"cash": 250}}
 
 
@@ -296,28 +298,23 @@ def test_an_agent_that_comes_later_waits_until_the_sheet_is_retired(
     assert [one.code for one in taken.refused] == ["source_taken"]
 
 
-def test_a_sheet_is_expected_once_a_month_and_neither_source_nor_facility_is_silent_before(
-    office: Office, http: httpx.Client, place: str
-) -> None:
-    enter(office, http, place)
-    month = YESTERDAY.replace(day=1)
-    content = csv(*(f"{day(month + timedelta(days=n))};10;90" for n in range(YESTERDAY.day)))
-    take(http, previewed(office, http, place, content))
+def test_a_sheet_is_expected_once_a_month_and_neither_source_nor_facility_is_silent_before(tmp_path: Path) -> None:
+    office, place = Office(f"sqlite:///{tmp_path / 'collector.sqlite'}", tmp_path), "12001"
+    office.register(place, at=NOON - timedelta(days=100))
+    taken(office, place, csv(*(f"{n:02}/11/2026;10;90" for n in range(1, 20))), NOON)
     source = office.source(place, "sheets")
     assert (source.agent, source.kind, source.cadence, source.ok) == (None, "sheet.upload", "monthly", True)
-    assert source.newest_day == YESTERDAY
-    assert now() - (source.read_at or now()) < timedelta(minutes=1)
-    for after, silent in ((2, False), (30, False), (33, True)):
-        moment = now() + timedelta(days=after)
-        data = office.data(place, local_day(moment))
-        found = standing(data, office.yardstick, "cashless", "30d", moment)
-        assert (found.silent_since is not None, found.verdict) == (silent, Verdict.NO_TARGET), after
-        expected = f'nhipso_facility_expected_since_timestamp_seconds{{facility="{place}"}}'
+    assert (source.newest_day, source.read_at) == (date(2026, 11, 19), NOON)
+    expected = f'nhipso_facility_expected_since_timestamp_seconds{{facility="{place}"}}'
+    for days, silent in ((2, False), (30, False), (33, True)):
+        moment = NOON + timedelta(days=days)
+        found = office.standing(today=local_day(moment))
+        assert (found.silent_since is not None, found.verdict) == (silent, Verdict.NO_TARGET), days
         text = samples(office.metrics(moment))
         assert (expected in text) == silent, "what is not expected does not alert"
-    pushed = samples(office.metrics(now()))[f'nhipso_facility_last_push_timestamp_seconds{{facility="{place}"}}']
-    assert now().timestamp() - pushed < 60
-    assert "nhipso_agent" not in "".join(one for one in samples(office.metrics(now())) if place in one)
+        assert text[f'nhipso_facility_last_push_timestamp_seconds{{facility="{place}"}}'] == NOON.timestamp()
+        assert not [one for one in text if one.startswith("nhipso_agent")]
+    office.store.close()
 
 
 # --- rights

@@ -22,7 +22,7 @@ from contract.catalogue import Catalogue
 from contract.days import LOCAL, DayRange, midnight
 from contract.plan import Plan, Target
 from contract.tally import digest
-from tests.office import TODAY, Office, a_source, a_tally
+from tests.office import NOON, TODAY, Office, a_source, a_tally
 
 OCTOBER = DayRange(date(2026, 10, 1), date(2026, 10, 31))
 

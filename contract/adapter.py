@@ -30,7 +30,7 @@ class SourceConfig:
     measures: tuple[str, ...] | None
     """The measures asked for; None means all that the kind offers."""
     timeout_seconds: float
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)  # a proxy among them may hold a password
     """The rest of the table, for the kind to check."""
     directory: Path
     """Where agent.toml lies: relative paths start here."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from contract import toml_file
 from contract.errors import ConfigError
 from contract.problems import sentences
 
@@ -91,10 +92,7 @@ def load(override: Path | None = None) -> Catalogue:
     shipped = tomllib.loads(resources.files("contract").joinpath("catalogue.toml").read_text("utf-8"))
     if override is None:
         return parse(shipped, "catalogue.toml")
-    try:
-        over = tomllib.loads(override.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(f"{override}: không đọc được tệp: {problem}") from None
+    over = toml_file.read(override)
     return parse(_laid_over(shipped, over), str(override))
 
 

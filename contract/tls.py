@@ -17,7 +17,7 @@ REFUSED = (
     "Nếu mạng này thực sự chỉ có người tin cậy, ghi allow_plain_http = true"
 )
 ALLOWED = "allow_plain_http: số liệu và mật khẩu đi qua mạng KHÔNG MÃ HÓA, ai trên đường truyền cũng đọc và sửa được"
-CUT = "máy chủ ngắt kết nối: có thể vì đòi chứng thư của máy này (client_cert_file), hoặc không nhận chứng thư đang dùng"
+CUT = "máy chủ ngắt kết nối: có thể vì đòi chứng thư của máy này (client_cert_file), hoặc không nhận chứng thư đó"
 # X509_V_ERR_… of OpenSSL's x509_vfy.h.
 _NOT_YET, _OVER, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 # What the other side says of our own certificate (RFC 8446, 6.2).

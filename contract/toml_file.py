@@ -16,3 +16,5 @@ def read(file: Path, parse_float: Callable[[str], Any] = float) -> dict[str, Any
         raise ConfigError(f"{file}: không đọc được tệp ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: không phải là TOML đúng: {error}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file}: có số quá dài, hoặc lồng quá sâu") from None

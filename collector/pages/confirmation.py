@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from collector import confirm, reports
-from collector.confirm import Asked, Decision, StaleError
+from collector.confirm import Asked, Decision
 from collector.pages.door import reader, writer
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
@@ -111,7 +111,8 @@ def _decide(
         month, _ = confirm.sign(parts.store, parts.yardstick, parts.settings.confirmation, person, asked, moment)
     except (ConflictError, BadRequestError) as error:
         one, can_sign = _look(parts, person, facility, period, moment)
-        said = CHANGED if isinstance(error, StaleError) else str(error)
+        is_stale = one.month.state != "confirmed" and asked.digest != one.now.digest
+        said = CHANGED if is_stale else str(error)
         return _shown(parts, found, one, can_sign, entered, error.status, said)
     done = "first" if decision == "confirm" and month.waiting_for_second else month.state
     return RedirectResponse(f"/facilities/{facility}/confirmations/{period}?done={done}", 303)
@@ -206,6 +207,7 @@ def _shown(
     done: str = "",
 ) -> Response:
     assert found.session is not None
+    can_sign &= bool(one.now.figures)
     moved = {each.indicator: each for each in changes(entered.seen, one.now)} if entered.seen else {}
     is_first = one.month.waiting_for_second == found.session.person.name
     return page(

@@ -17,7 +17,7 @@ from collector.pages.rendering import Reader, page, target
 from collector.parts import Parts, parts_of
 from collector.province import Place
 from collector.roads import road
-from collector.standings import figures_of, previous
+from collector.standings import figures_of
 from collector.store import corrections, registry
 from collector.store.people import Person
 from collector.yardstick import Bound
@@ -96,8 +96,7 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
         measure=parts.catalogue.measures[indicator.measure],
         standing=standing,
         since=place.below.get(one.code),
-        before=previous(data, parts.yardstick, standing).share if standing.as_of else None,
-        road=standing.bound and road(data, one.code, standing.bound, local_day(one.moment)),
+        compared=place.compared[one.code],
         windows=windows,
         bounds=list(parts.yardstick.all_bound(one.code, place.facility, local_day(one.moment) - timedelta(days=1))),
         categories=_categories(one, data),

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from fractions import Fraction
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
@@ -12,14 +10,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from collector import alerts as answers
 from collector import confirm
-from collector.figures import FacilityData, load
 from collector.pages.door import reader, writer
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
 from collector.province import Place
-from collector.roads import road
-from collector.standings import Standing, history, previous
-from collector.store import Connection, alerts, corrections, registry
+from collector.standings import Standing
+from collector.store import alerts, corrections, registry
 from collector.store.people import Person
 from collector.store.tallies import Source
 from contract.days import local_day, now
@@ -31,16 +27,6 @@ router = APIRouter(include_in_schema=False)
 _MOST_ALERTS = 50
 _MOST_CORRECTIONS = 15
 _MOST_UNMAPPED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An indicator of a facility in the 30 days. `before`: the share of the 30 before; `road`: where it should be."""
-
-    now: Standing
-    before: Fraction | None
-    road: Fraction | None
-    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +82,24 @@ def shown(
     moment = now()
     place = place_of(parts, who, facility)
     with parts.store.read() as connection:
-        data = _data(connection, parts, facility, moment)
         told = alerts.alerts(connection, facility, "open", _MOST_ALERTS)
-        corrected = corrections.newest(connection, [one.id for one in data.sources], None, _MOST_CORRECTIONS)
+        corrected = corrections.newest(connection, [one.id for one in place.sources], None, _MOST_CORRECTIONS)
         merged = [one for one in registry.mergers(connection).items() if facility in (one[0], one[1].into)]
         names = {
             one.id: one.name
             for one in registry.facilities(connection, [i for pair in merged for i in (pair[0], pair[1].into)])
         }
-    lines = [_line(data, parts, one, moment) for one in _applying(place)]
+    rows = _applying(place)
     return page(
         found,
         "facility.html",
         400 if problem else 200,
         place=place,
         facility=place.facility,
-        lines=lines,
-        met=sum(one.now.verdict is Verdict.MET for one in lines),
-        held=sum(one.now.bound is not None for one in lines),
-        below=[one.now for one in lines if one.now.verdict is Verdict.BELOW],
+        rows=rows,
+        met=sum(one.verdict is Verdict.MET for one in rows),
+        held=sum(one.bound is not None for one in rows),
+        below=[one for one in rows if one.verdict is Verdict.BELOW],
         unmapped=list(unmapped(place.sources)),
         catalogue=parts.catalogue,
         alerts=told,
@@ -155,14 +140,3 @@ def unmapped(sources: Iterable[Source], measure: str | None = None) -> Iterator[
 def _applying(place: Place) -> list[Standing]:
     found = [one for one in place.standings.values() if one.window == "30d"]
     return [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]
-
-
-def _line(data: FacilityData, parts: Parts, one: Standing, moment: datetime) -> Line:
-    before = previous(data, parts.yardstick, one).share if one.as_of else None
-    way = None if one.bound is None else road(data, one.indicator, one.bound, local_day(moment))
-    return Line(one, before, way, data.below.get(one.indicator))
-
-
-def _data(connection: Connection, parts: Parts, facility: str, moment: datetime) -> FacilityData:
-    first = history(("30d",), parts.yardstick.thresholds, local_day(moment))
-    return load(connection, parts.catalogue, registry.facilities(connection, [facility]), first, local_day(moment))[0]

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from collector.store.jobs import Job
 from collector.yardstick import Yardstick
 from contract.errors import AwayError
 
+Start = Callable[[Order, IO[bytes]], "subprocess.Popen[bytes]"]
 log = logging.getLogger(__name__)
 PERIOD = timedelta(seconds=1)
 """How often a collector looks for work, and at its own."""
@@ -58,8 +60,10 @@ class _Making:
 class Press:
     """What one collector does of the reports that people have asked for."""
 
-    def __init__(self, store: Store, settings: Settings, yardstick: Yardstick) -> None:
+    def __init__(self, store: Store, settings: Settings, yardstick: Yardstick, start: Start | None = None) -> None:
+        """`start`: how the process begins, another one only in tests."""
         self._store = store
+        self._start = start or started
         self._settings = settings
         self._yardstick = yardstick
         self._holder = secrets.token_hex(8)
@@ -106,7 +110,7 @@ class Press:
             job.format, moment,
         )  # fmt: skip
         answer = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process is at work)
-        self._making = _Making(job, _started(order, answer), answer, at, at)
+        self._making = _Making(job, self._start(order, answer), answer, at, at)
 
     def _renew(self, making: _Making, moment: datetime) -> None:
         with self._store.write() as connection:
@@ -118,7 +122,7 @@ class Press:
     def _end(self, making: _Making, moment: datetime) -> None:
         making.answer.seek(0)
         answer = making.answer.read()
-        said = pickle.loads(answer) if making.process.returncode == 0 and answer else None  # noqa: S301  # nosec B301
+        said = pickle.loads(answer) if making.process.returncode == 0 and answer else None  # noqa: S301 (our child)  # nosec B301
         if isinstance(said, Made):
             with self._store.write() as connection:
                 jobs.finish(connection, making.job.id, self._holder, moment, said.name, said.content)
@@ -140,7 +144,8 @@ class Press:
         self._making = None
 
 
-def _started(order: Order, answer: IO[bytes]) -> "subprocess.Popen[bytes]":
+def started(order: Order, answer: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """A process that makes the report and writes it to `answer`."""
     process = subprocess.Popen(
         # not `-m`: messages must be pickled as classes of the module, not of __main__
         [sys.executable, "-c", f"from {making.__name__} import main; main()"],

@@ -80,7 +80,8 @@ def _letterhead(one: Statement, province: Letterhead) -> Letterhead:
 
 def _body(one: Statement, table: Table, moment: datetime) -> Iterator[Block]:
     name, named = clean(one.facility.name), confirm.named(one.month.period)
-    yield Paragraph(f"{name} xác nhận số liệu chuyển đổi số {named} của đơn vị như sau:")
+    says = "có ý kiến về" if one.reasons else "xác nhận"
+    yield Paragraph(f"{name} {says} số liệu chuyển đổi số {named} của đơn vị như sau:")
     yield table
     if one.month.signatures:
         yield Paragraph("Đã ký trên cổng nhịp số:")

@@ -73,7 +73,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # whatever a library prints is no answer
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    order = pickle.load(sys.stdin.buffer)  # noqa: S301  # nosec B301 (our own parent)
+    order = pickle.load(sys.stdin.buffer)  # noqa: S301 (our own parent)  # nosec B301
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)

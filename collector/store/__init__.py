@@ -77,7 +77,12 @@ class Store:
                 yield connection
 
     def migrate(self) -> None:
-        """Bring the database to the current schema, and give a new one its store id."""
+        """Bring the database to the current schema, and give a new one its store id.
+
+        Raises ConfigError when a newer version of this program has changed the schema; AwayError.
+        """
+        if self.schema() not in _known():
+            raise ConfigError("cơ sở dữ liệu là của phiên bản nhipso mới hơn: hãy cài phiên bản đó")
         with self._watched(), self.engine.begin() as connection:
             configuration = _alembic()
             configuration.attributes["connection"] = connection
@@ -87,7 +92,7 @@ class Store:
 
     def is_current(self) -> bool:
         """Whether the schema is the one that this program expects. Raises AwayError."""
-        return self.schema() == _head()
+        return self.schema() == _known()[0]
 
     def schema(self) -> str | None:
         """The version of the schema; None: there is none. Raises AwayError."""
@@ -144,9 +149,12 @@ def as_text(value: Any) -> str:
 
 
 @cache
-def _head() -> str | None:
-    """The schema of this program; its migrations are read once, for `is_current` is asked often."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
+def _known() -> tuple[str | None, ...]:
+    """The schemas that this program knows, newest first, None (there is none) last.
+
+    The migrations are read once, for `is_current` is asked often.
+    """
+    return *(one.revision for one in ScriptDirectory.from_config(_alembic()).walk_revisions()), None
 
 
 def _alembic() -> Config:

@@ -1,5 +1,6 @@
 """A small province as its people see it in the portal: believable figures of four months, everything in it invented."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 
 from collector import confirm
 from collector.access import Speaker
+from collector.parts import Parts
 from collector.people import Session
 from collector.store import people as stored
 from collector.store import registry
@@ -123,6 +125,17 @@ class Province:
             account = stored.named(connection, who.name)
         return self.office.people.open(account, now())
 
+    def confirm(self, who: Person, period: str) -> None:
+        """The month of somebody's hospital is signed."""
+        assert who.facility is not None
+        parts: Parts = self.app.state.parts
+        rules, moment = parts.settings.confirmation, now()
+        with self.office.store.read() as connection:
+            person = stored.named(connection, who.name).person
+            _, shown = confirm.look(connection, parts.yardstick, rules, who.facility, period, moment)
+        asked = confirm.Asked(facility=who.facility, period=period, digest=shown.digest, decision="confirm")
+        confirm.sign(self.office.store, parts.yardstick, rules, person, asked, moment)
+
     def correct(self, facility: str, period: str, measure: str = "records") -> None:
         """A late correction: on ten days of the month a third of what was digital was not."""
         days = list(confirm.days_of(period))[5:15]
@@ -130,7 +143,7 @@ class Province:
         adopted, other = (next(iter(part)) for part in _MEASURES[measure][1:])
         sent = []
         for day in days:
-            counts = dict(held[day].counts)
+            counts = json.loads(held[day].counts)
             moved = counts.get(adopted, 0) // 3
             counts |= {adopted: counts.get(adopted, 0) - moved, other: counts.get(other, 0) + moved}
             sent.append(a_tally(day, held[day].revision + 1, counts, facility=facility, measure=measure))

@@ -106,7 +106,7 @@ def visiting(
         yield visit
     finally:
         context.close()
-    assert (visit.complaints, visit.elsewhere) == ([], [])
+    assert not visit.complaints and not visit.elsewhere, (visit.complaints, visit.elsewhere)
 
 
 def _carry(context: BrowserContext, province: Province, who: Person) -> None:

@@ -5,27 +5,36 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.faults import MEMORY
 from tests.faults.site import Site
 from tests.office import Office
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    office = Office(f"sqlite:///{tmp_path / 'store.sqlite'}", tmp_path)
+def memory() -> Iterator[Path]:
+    """A directory that needs no disk."""
+    with TemporaryDirectory(prefix="nhipso-faults-", dir=MEMORY) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def office(memory: Path) -> Iterator[Office]:
+    office = Office(f"sqlite:///{memory / 'store.sqlite'}", memory)
     yield office
     office.store.close()
 
 
 @pytest.fixture
-def site_since(tmp_path: Path, office: Office) -> Iterator[Callable[[date], Site]]:
+def site_since(memory: Path, office: Office) -> Iterator[Callable[[date], Site]]:
     """A hospital whose history begins a week before a day."""
     sites: list[Site] = []
 
     def make(today: date) -> Site:
-        sites.append(Site(tmp_path, office, today))
+        sites.append(Site(memory, office, today))
         return sites[-1]
 
     yield make

@@ -24,8 +24,12 @@ class _Program(NamedTuple):
 class Programs:
     """A context in which programs run; at its end they have all ended. A program that ended is down until `tend`."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, zone: str | None = None) -> None:
+        """`zone`: the time zone of the hosts of all programs; else this one's."""
         self._logs = logs
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"} | ({"TZ": zone} if zone else {})
+        # what starts hundreds of times must not be compiled each time
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._programs: dict[str, _Program] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._due: dict[str, float] = {}
@@ -129,7 +133,7 @@ class Programs:
             self._running[name] = subprocess.Popen(
                 command,
                 cwd=_HERE,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

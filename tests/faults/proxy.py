@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from http.client import HTTPException, HTTPResponse
 from random import Random
@@ -31,14 +31,32 @@ class _Request(NamedTuple):
     def whole(self) -> bytes:
         return self.head + self.body
 
+    @property
+    def chunked(self) -> bytes:
+        """The same, in pieces whose number nobody has said before."""
+        kept = (line for line in self.head[:-4].split(b"\r\n") if not line.lower().startswith(b"content-length:"))
+        head = b"\r\n".join([*kept, b"Transfer-Encoding: chunked", b"", b""])
+        pieces = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in _pieces(self.body, 3) if piece)
+        return head + b"".join(pieces) + b"0\r\n\r\n"
+
 
 class Proxy:
     """Listens on loopback from construction until `close`; `heard` gets body and answer of each push with a 200."""
 
-    def __init__(self, collector_port: int, random: Random, heard: Callable[[bytes, bytes], None]) -> None:
+    def __init__(
+        self,
+        collector_port: int,
+        random: Random,
+        heard: Callable[[bytes, bytes], None],
+        weights: Mapping[str, int] | None = None,
+        pace: float = 1.0,
+    ) -> None:
+        """`weights`: what befalls an exchange how often; `pace`: by how much whatever takes time takes longer."""
         self._collector = ("127.0.0.1", collector_port)
         self._random = random
         self._heard = heard
+        self._weights = weights or FAULTS
+        self._pace = pace
         self._lock = threading.Lock()
         self.faults: Counter[str] = Counter()
         """How often each was done."""
@@ -72,18 +90,10 @@ class Proxy:
     def _answer(self, agent: socket.socket, request: _Request) -> bytes:
         """One exchange, unbroken or broken. Raises _BrokenError, OSError."""
         fault = self._chosen()
-        if fault == "refused":
-            raise _BrokenError
-        if fault == "delayed":
-            time.sleep(self._between(0.1, 1.5))
-        if fault == "late":
-            # It arrives when the agent has given it up and, perhaps, has sent something newer.
-            threading.Timer(self._between(0.5, 4), self._deliver_late, [request]).start()
-            raise _BrokenError
-        if fault == "cut in the request":
-            self._cut(request)
-            raise _BrokenError
-        answer = self._deliver(request, throttled=fault == "throttled")
+        self._befall_request(fault, request)
+        answer = self._deliver(request, throttled=fault == "throttled", chunked=fault == "buffered")
+        if fault == "gateway timeout":
+            return _GATEWAY_TIMEOUT
         if fault == "half-open":
             time.sleep(self._between(1, 6))
         if fault in ("swallowed", "half-open"):
@@ -95,26 +105,47 @@ class Proxy:
             time.sleep(self._between(0.1, 1))
         return answer
 
+    def _befall_request(self, fault: str, request: _Request) -> None:
+        """What happens before the collector hears of it. Raises _BrokenError, OSError."""
+        if fault == "refused":
+            raise _BrokenError
+        if fault == "delayed":
+            time.sleep(self._between(0.1, 1.5))
+        if fault == "buffered":
+            # a proxy that takes all before it passes anything on; the agent may have given up and sent again
+            time.sleep(self._between(0.5, 5))
+        if fault == "sent twice":
+            # a proxy that believes its first try to have failed
+            self._deliver(request)
+        if fault == "late":
+            # It arrives when the agent has given it up and, perhaps, has sent something newer.
+            threading.Timer(self._between(0.5, 4), self._deliver_late, [request]).start()
+            raise _BrokenError
+        if fault == "cut in the request":
+            self._cut(request)
+            raise _BrokenError
+
     def _chosen(self) -> str:
         with self._lock:
-            fault = "none" if self.calm else self._random.choices(list(_FAULTS), list(_FAULTS.values()))[0]
+            fault = "none" if self.calm else self._random.choices(list(self._weights), list(self._weights.values()))[0]
             self.faults[fault] += 1
         return fault
 
     def _between(self, low: float, high: float) -> float:
         with self._lock:
-            return self._random.uniform(low, high)
+            return self._random.uniform(low, high) * self._pace
 
     def _below(self, length: int) -> int:
         with self._lock:
             return self._random.randrange(length)
 
-    def _deliver(self, request: _Request, throttled: bool = False) -> bytes:
+    def _deliver(self, request: _Request, throttled: bool = False, chunked: bool = False) -> bytes:
         """The collector's answer as it is to go to the agent. Raises OSError, HTTPException."""
+        whole = request.chunked if chunked else request.whole
         with closing(socket.create_connection(self._collector, _PATIENCE_SECONDS)) as collector:
-            for piece in _pieces(request.whole, 20 if throttled else 1):
+            for piece in _pieces(whole, 20 if throttled else 1):
                 collector.sendall(piece)
-                time.sleep(0.05 if throttled else 0)
+                time.sleep(0.05 * self._pace if throttled else 0)
             response = HTTPResponse(collector)
             response.begin()
             body = response.read()
@@ -134,8 +165,9 @@ class Proxy:
             _reset(collector)
 
 
+_GATEWAY_TIMEOUT = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 7\r\n\r\ntimeout"
 # What befalls an exchange, by weight.
-_FAULTS = {
+FAULTS = {
     "none": 12,
     "delayed": 3,
     "throttled": 2,
@@ -145,6 +177,9 @@ _FAULTS = {
     "late": 2,
     "refused": 1,
     "half-open": 1,
+    "buffered": 2,
+    "sent twice": 1,
+    "gateway timeout": 2,
 }
 
 

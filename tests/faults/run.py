@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from tests.faults import MEMORY
 from tests.faults.oracle import Difference, Oracle
 from tests.faults.programs import Programs
 from tests.faults.world import Database, World, database
@@ -62,7 +63,7 @@ class Result:
 def run(kills: int, seed: int, kind: Database, goes_on: Callable[[int], bool] = lambda kills: True) -> Result:
     """Kill so often, or until `goes_on`, which hears how often was killed so far, has had enough; then judge."""
     with (
-        tempfile.TemporaryDirectory(prefix="nhipso-faults-") as home,
+        tempfile.TemporaryDirectory(prefix="nhipso-faults-", dir=MEMORY) as home,
         Programs(Path(home) / "logs") as programs,
         database(kind, Path(home), programs) as url,
     ):
@@ -88,7 +89,6 @@ class _Storm:
         self._until_acked()
         while counted.total() < kills and goes_on(counted.total()):
             for _ in range(min(self._random.randint(1, 8), kills - counted.total())):
-                self._live(self._random.uniform(0, 1.2))
                 self._kill()
             self._until_acked()
         goes_on(counted.total())
@@ -100,6 +100,8 @@ class _Storm:
         down = self._random.choice((0.0, 0.2, self._random.uniform(0, 4)))
         position = self._random.random()
         programs = self._world.programs
+        if target != "reader":
+            self._live(self._random.uniform(0, 1.2))
         if target == "reader":
             # they live for a moment only: wait for the next one
             deadline = time.monotonic() + _READER_SECONDS
@@ -132,10 +134,10 @@ def _judged(world: World) -> Result:
     """The faults stop. What the sources say must arrive, and then what they say anew."""
     world.proxy.calm = True
     world.programs.all_up()
-    differences, invented = _quiet(world)
+    differences, invented = quiet(world)
     if not differences:
         world.change_all()
-        differences, invented = _quiet(world)
+        differences, invented = quiet(world)
     oracle: Oracle = world.oracle
     return Result(
         kills=dict(world.programs.kills),
@@ -149,7 +151,7 @@ def _judged(world: World) -> Result:
     )
 
 
-def _quiet(world: World) -> tuple[list[Difference], int]:
+def quiet(world: World) -> tuple[list[Difference], int]:
     """Wait until the collector says what the sources say; what is different if it never does, and what is invented."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     differences, invented = world.oracle.differences([]), 0

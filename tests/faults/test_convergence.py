@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from collector.store.backup import backup, restore
 from contract.days import local_day, now
 from contract.errors import CollectorUnavailableError
+from tests.faults import MEMORY
 from tests.faults.hospital import changing
 from tests.faults.site import Break, Site, roll_back, snapshot
 from tests.office import Office
@@ -105,7 +106,7 @@ class Life:
 
 @contextmanager
 def lived(actions: list[str]) -> Iterator[Site]:
-    with TemporaryDirectory(prefix="nhipso-life-") as directory, closing(Life(Path(directory))) as life:
+    with TemporaryDirectory(prefix="nhipso-life-", dir=MEMORY) as directory, closing(Life(Path(directory))) as life:
         for action in actions:
             ACTIONS[action](life)
             assert life.site.oracle.invented(life.site.stored()) == 0

@@ -138,10 +138,10 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    (tmp_path / "site").mkdir()
-    with closing(Runner(tmp_path)) as runner, closing(reserve(range(31_000, 32_000))) as held:
-        yield Site(tmp_path / "site", runner, held.getsockname()[1])
+def site(memory: Path) -> Iterator[Site]:
+    (memory / "site").mkdir()
+    with closing(Runner(memory)) as runner, closing(reserve(range(31_000, 32_000))) as held:
+        yield Site(memory / "site", runner, held.getsockname()[1])
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["at its first read", "at a correction"])

@@ -30,7 +30,7 @@ from tests.faults.truth import Truth
 
 Database = Literal["sqlite", "postgresql"]
 _AGENTS = (("12001", "12002"), ("12003",))
-_QUICK = "poll_minutes = 0.06"
+_QUICK = "poll_minutes = 0.04"
 _PORTS = range(21_000, 31_000)
 _POSTGRES_SECONDS = 30
 

@@ -10,16 +10,23 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from collector import confirm
+from collector import confirm, deputies, evidence, manual, merging
+from collector.manual import NewFigure
 from collector.people import SESSION_COOKIE, Session
-from collector.store import Store
+from collector.store import Store, alerts, jobs, registry, tallies, uploads
+from collector.store import deputies as stored_deputies
 from collector.store import people as stored
 from collector.store.people import Person
+from collector.store.registry import Merger, Pause
+from collector.store.uploads import Upload
+from contract import plan
 from contract.days import local_day, now
 from tests.office import Office, a_source, a_tally, bearer, serving
 
 OWN, OTHER = "saomai", "khuevan"
 """The facility that requests are about, and the other one. The words stand in all that is said of each."""
+MERGED = f"{OWN}-cu"
+"""One that has become a part of the own."""
 NOW = now()
 MONTH = confirm.closed(NOW)[-1]
 METRICS, ALERTS = "ma-doc-metrics", "ma-gui-canh-bao"
@@ -56,10 +63,15 @@ class Province:
     http: httpx.Client
     tokens: dict[str, str]
     watching: Store
+    known: dict[str, object] = field(default_factory=dict)
+    """Ids of things of the own hospital: alert, deputy, upload, figure, report, pause, person, source, agent."""
+    _before: dict[str, Caller] = field(default_factory=dict)
 
-    def caller(self, name: str) -> Caller:
-        """By name: `nobody`, `… token`, `… session`, and the few others of `callers`."""
-        return _CALLERS[name](self)
+    def caller(self, name: str, is_new: bool = True) -> Caller:
+        """By name: `nobody`, `… token`, `… session`, and the few others of `callers`; `is_new`: with a new session."""
+        if is_new or name not in self._before:
+            self._before[name] = _CALLERS[name](self)
+        return self._before[name]
 
     def session(self, name: str) -> Session:
         """A new session of somebody."""
@@ -75,11 +87,6 @@ class Province:
             headers=bearer(self.tokens["admin"]),
         )
         return str(answer.json()["digest"])
-
-    def alert(self, facility: str = OWN) -> int:
-        """The id of an alert of a hospital."""
-        answer = self.http.get("/api/v1/alerts", params={"facility": facility}, headers=bearer(self.tokens["admin"]))
-        return int(answer.json()["alerts"][0]["id"])
 
     def content(self) -> dict[str, list[Any]]:
         """All that is kept, table by table, but for what moves by itself."""
@@ -145,7 +152,7 @@ _CALLERS: dict[str, Callable[[Province], Caller]] = {
 def province(directory: Path, **config: Any) -> Iterator[Province]:
     """The collector listens until the end; `config`: uvicorn's."""
     office = Office(f"sqlite:///{directory / 'collector.sqlite'}", directory)
-    for one in (OWN, OTHER):
+    for one in (OWN, OTHER, MERGED):
         since = NOW - timedelta(days=100)
         office.register(one, at=since, name=f"Bệnh viện {one}", area=f"Xã {one}", indicators="cashless,kiosk")
     tokens = {"agent": office.enrol(OWN), "other agent": office.enrol(OTHER), "revoked agent": office.enrol(OWN)}
@@ -187,12 +194,45 @@ def _fill(one: Province) -> None:
             "startsAt": NOW.isoformat(),
             "fingerprint": f"a{facility}",
         }
-        told = one.http.post(
-            "/api/v1/alerts", json={"version": "4", "alerts": [alert]}, headers=one.caller("alertmanager").headers
+        body, headers = {"version": "4", "alerts": [alert]}, one.caller("alertmanager").headers
+        assert one.http.post("/api/v1/alerts", json=body, headers=headers).status_code == 200
+    _know(one)
+
+
+def _know(one: Province) -> None:
+    """Things of the own hospital that are asked for by an id, each holding its word."""
+    office, today = one.office, local_day(NOW)
+    admin = stored_person(office, "admin")
+    office.people.add(Person("deputy", "reader", OWN), NOW)
+    deputies.name(office.store, admin, OWN, "deputy", (today, today), NOW)
+    office.people.add(Person("spare", "reader", OWN), NOW)
+    merging.merge(office.store, office.catalogue, MERGED, Merger(OWN, today, None), NOW, "admin")
+    with office.store.write() as connection:
+        report = jobs.add(connection, OWN, MONTH, "csv", "admin", NOW)
+        assert jobs.take(connection, "test", NOW, timedelta(days=1)) is not None
+        assert jobs.finish(connection, report, "test", NOW, f"{OWN}.csv", OWN.encode())
+        registry.add_pause(connection, Pause(OWN, today - timedelta(days=90), today - timedelta(days=90), OWN))
+        upload = uploads.add(connection, Upload(0, OWN, "admin", NOW, 1, (), ()))
+        shown = evidence.checked("a.pdf", b"%PDF-1.4 " + OWN.encode())
+        new = NewFigure.model_validate(
+            {"plan": "so-y-te-2026", "code": "units_inspected", "value": "20", "day": "2026-05-31", "evidence": "BB 1"}
         )
-        assert told.status_code == 200
+        plans = [plan.load([PLANS / "so-y-te-2026.toml"], office.catalogue)[0]]
+        manual.enter(connection, plans, new, "admin", NOW, shown)
+        one.known |= {
+            "alert": next(each.id for each in alerts.alerts(connection, OWN, "open", 1)),
+            "deputy": next(each.id for each in stored_deputies.of(connection, [OWN])),
+            "upload": upload,
+            "figure": 1,
+            "report": report,
+            "pause": next(each.id for each in registry.pauses(connection, [OWN])),
+            "person": stored.named(connection, "spare").person.id,
+            "source": next(each.id for each in tallies.sources(connection, [OWN])),
+            "agent": one.tokens["revoked agent"].partition(".")[0],
+        }
 
 
-def address(path: str, **parts: object) -> str:
-    """A route's pattern with its parameters filled."""
-    return path.format(**parts)
+def stored_person(office: Office, name: str) -> Person:
+    """Somebody, with their id."""
+    with office.store.read() as connection:
+        return stored.named(connection, name).person

@@ -18,4 +18,4 @@ from collector.pages.admin import (
 
 router = APIRouter(include_in_schema=False)
 for part in (signpost, importing, merger, pauses, facilities, people, agents, sources, plans, calendar, audit):
-    router.include_router(part.router, prefix="/admin")
+    router.include_router(part.router)

@@ -17,7 +17,7 @@ from collector.store.people import Person
 from contract.days import now
 from contract.errors import ConfigError, NotFoundError
 
-router = APIRouter(prefix="/agents")
+router = APIRouter(prefix="/admin/agents")
 SILENT = timedelta(hours=24)
 """An agent that has not spoken for so long is not at work."""
 
@@ -59,9 +59,7 @@ def code_page(
     return _code_form(parts, found, facility, agent)
 
 
-def _code_form(
-    parts: Parts, found: Reader, facilities: str, agent: str, problems: list[str] | None = None
-) -> Response:
+def _code_form(parts: Parts, found: Reader, facilities: str, agent: str, problems: list[str] | None = None) -> Response:
     with parts.store.read() as connection:
         known = registry.facilities(connection)
     return page(

@@ -19,7 +19,7 @@ from collector.store.people import Change, Wanted
 from contract.days import LOCAL
 from contract.errors import BadRequestError, ConfigError
 
-router = APIRouter(prefix="/audit")
+router = APIRouter(prefix="/admin/audit")
 _PAGE = 50
 _EMPTY = (None, [], "")
 # More lines than this are asked for by days.
@@ -56,8 +56,8 @@ def audit_page(
         who, actions = people.noted(connection)
     return page(
         found, "admin_audit.html", 400 if problems else 200, lines=lines[:_PAGE], has_more=len(lines) > _PAGE,
-        start=start, size=_PAGE, typed=typed, query=urlencode(typed), who=who, actions=actions, words=WORDS, names=NAMES,
-        read=read, problems=problems,
+        start=start, size=_PAGE, typed=typed, query=urlencode(typed), who=who, actions=actions, words=WORDS,
+        names=NAMES, read=read, problems=problems,
     )  # fmt: skip
 
 

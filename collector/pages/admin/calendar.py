@@ -15,7 +15,7 @@ from collector.store import registry
 from contract.calendar import Calendar
 from contract.days import DayRange, local_day, now
 
-router = APIRouter(prefix="/calendar")
+router = APIRouter(prefix="/admin/calendar")
 
 
 @dataclass(frozen=True, slots=True)

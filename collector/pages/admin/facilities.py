@@ -21,8 +21,8 @@ from contract.days import DayRange, local_day, now
 from contract.errors import ConfigError, NotFoundError
 from contract.facility import LEVELS, OWNERSHIPS
 
-router = APIRouter()
-PAGE = 100
+router = APIRouter(prefix="/admin")
+PAGE = 50
 """Rows of a list that are shown at once."""
 _State = Literal["", "active", "closed", "silent", "paused"]
 _FORM = "biểu mẫu"

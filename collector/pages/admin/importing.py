@@ -13,7 +13,7 @@ from collector.store.people import Person
 from contract.days import now
 from contract.errors import ConfigError
 
-router = APIRouter()
+router = APIRouter(prefix="/admin")
 _MOST_BYTES = 4 * 2**20
 
 

@@ -19,7 +19,7 @@ from collector.store.registry import Merger
 from contract.days import DayRange, local_day, now
 from contract.errors import ConfigError, NotFoundError
 
-router = APIRouter(prefix="/facilities/{facility}")
+router = APIRouter(prefix="/admin/facilities/{facility}")
 
 
 @router.get("/merge")

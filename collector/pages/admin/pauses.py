@@ -18,7 +18,7 @@ from collector.store.registry import Pause
 from contract.days import local_day, now
 from contract.errors import ConfigError, NotFoundError
 
-router = APIRouter(prefix="/facilities/{facility}/pauses")
+router = APIRouter(prefix="/admin/facilities/{facility}/pauses")
 
 
 @router.get("")

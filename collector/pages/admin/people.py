@@ -19,7 +19,7 @@ from collector.typography import clean
 from contract.days import now
 from contract.errors import BadRequestError, ConfigError, NotFoundError
 
-router = APIRouter(prefix="/people")
+router = APIRouter(prefix="/admin/people")
 ROLES = {
     "admin": ("admin", False),
     "reader": ("reader", False),

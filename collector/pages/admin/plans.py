@@ -16,7 +16,7 @@ from collector.yardstick import Yardstick, applies
 from contract.days import DayRange, local_day, now
 from contract.facility import LEVELS, OWNERSHIPS
 
-router = APIRouter(prefix="/plans")
+router = APIRouter(prefix="/admin/plans")
 
 
 @router.get("")

@@ -14,7 +14,7 @@ from collector.parts import Parts, parts_of
 from collector.store import access, people, registry, tallies
 from contract.days import DayRange, local_day, now
 
-router = APIRouter()
+router = APIRouter(prefix="/admin")
 _SOON = timedelta(days=60)
 
 

@@ -19,7 +19,7 @@ from collector.store.tallies import Source
 from contract.days import local_day, now
 from contract.errors import ConfigError, NotFoundError
 
-router = APIRouter(prefix="/sources")
+router = APIRouter(prefix="/admin/sources")
 State = Literal["good", "failing", "orphaned", "retired", "unheard"]
 
 

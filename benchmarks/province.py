@@ -1,0 +1,105 @@
+"""A province made up for measuring: as many facilities and days as asked for, every measure of each told every day."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import httpx
+
+from collector import registry
+from collector.people import People
+from collector.store import Store, access, as_text, tallies
+from collector.store.people import Person
+from collector.store.tallies import Row
+from contract import catalogue
+from contract.days import local_day, now
+from demo.running import reserve
+
+PLANS = sorted((Path(__file__).resolve().parent.parent / "config" / "plans").glob("*.toml"))
+MEASURES = 14
+"""Measures that each facility tells: those that the indicators of a hospital of the province are made from."""
+_AREAS = 20
+
+
+def fill(store: Store, facilities: int, days: int, last: date | None = None) -> list[str]:
+    """Register facilities and give them `days` days of tallies up to `last` (today); returns their ids."""
+    known, moment, last = catalogue.load(), now(), last or local_day(now())
+    ids = [f"{40_000 + n}" for n in range(facilities)]
+    cells = [
+        {"id": one, "name": f"Bệnh viện số {n}", "level": "province", "area": f"Phường {n % _AREAS}"}
+        for n, one in enumerate(ids)
+    ]
+    registry.register(store, [(one["id"], registry.line(one["id"], one)) for one in cells], known, moment)
+    wanted = dict.fromkeys(one.measure for one in known.indicators.values() if "province" in one.levels)
+    assert len(wanted) == MEASURES
+    with store.write() as connection:
+        access.add_agent(connection, "bench", moment)
+    for number, one in enumerate(ids):
+        with store.write() as connection:
+            _tell(connection, one, {code: list(known.measures[code].categories) for code in wanted}, days, last, number)
+    return ids
+
+
+def _tell(connection: object, facility: str, measures: dict[str, list[str]], days: int, last: date, seed: int) -> None:
+    chance, moment = Random(seed), now()
+    values = {"facility": facility, "name": "his", "agent": "bench", "kind": "his.sql", "in_roster": True, "ok": True}
+    source = tallies.add_source(connection, {**values, "read_at": moment, "newest_day": last})  # type: ignore[arg-type]
+    tallies.add_claims(connection, source, measures)  # type: ignore[arg-type]
+    texts = {
+        code: [as_text({one: chance.randint(1, 200) for one in categories}) for _ in range(50)]
+        for code, categories in measures.items()
+    }
+    rows = [
+        Row(source.id, code, last - timedelta(days=n), 1, texts[code][(n * 7 + seed) % 50])
+        for code in measures
+        for n in range(days)
+    ]
+    tallies.insert(connection, rows, moment)  # type: ignore[arg-type]
+
+
+@contextmanager
+def serving(directory: Path, people: dict[str, Person]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The collector of `directory` as a process of its own; yields its address and the personal tokens of `people`."""
+    held = reserve(range(21_000, 31_000))
+    port = int(held.getsockname()[1])
+    plans = json.dumps([str(one) for one in PLANS])
+    config = directory / "collector.toml"
+    config.write_text(f'[collector]\nlisten = "127.0.0.1:{port}"\ndata_dir = "."\nplan_files = {plans}\n', "utf-8")
+    with closing(Store(f"sqlite:///{directory / 'collector.sqlite'}")) as store:
+        tokens = {name: People(store).add(one, now()) for name, one in people.items()}
+    held.close()
+    command = [sys.executable, "-m", "collector", "--config", str(config), "serve"]
+    with (directory / "collector.log").open("wb") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _await(address)
+        yield address, tokens
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def _await(address: str) -> None:
+    """Until all figures are ready. Raises TimeoutError."""
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/metrics", timeout=60, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise TimeoutError("the collector is not ready")
+
+
+def moment_of(day: date) -> datetime:
+    """Noon of a day, as the collector's clock would say."""
+    return datetime.combine(day, now().timetz()).replace(hour=12)
