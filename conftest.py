@@ -55,7 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return _LongTogether(config, log)
 
 
-class _LongTogether(LoadFileScheduling):
+class _LongTogether(LoadFileScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         return "long" if _place(nodeid) < len(LONG) else str(super()._split_scope(nodeid))
 

@@ -75,7 +75,7 @@ def decoded(decode: Callable[[str], _T], text: str) -> _T:
     """What `decode` makes of a cell, inside a transaction. Raises DamagedError for one that we cannot have written."""
     try:
         return decode(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise DamagedError from None
 
 

@@ -84,7 +84,7 @@ class Link:
         """The catalogue that the collector uses. Raises PushError."""
         tables = TypeAdapter(dict[str, Any]).validate_json
         return self._call(
-            "GET", "/api/v1/catalogue", lambda text: catalogue.parse(tables(text), "catalogue"), headers=self._bearer()
+            "GET", "/api/v1/catalogue", lambda text: catalogue.received(tables(text)), headers=self._bearer()
         )
 
     def digests(self, first: date, last: date) -> list[MonthDigest]:

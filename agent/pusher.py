@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from agent.disk import Disk
 from agent.ledger import Ledger
@@ -51,14 +51,15 @@ class Pusher:
         with self._lock:
             try:
                 ack = self._drain(kinds)
-                if ack.catalogue != known_catalogue(self._settings).digest:
-                    self._fetch_catalogue()
+                if ack.catalogue != _known(self._settings).digest:
+                    self._fetch_catalogue(ack.catalogue)
                     if self._ledger.size()[0]:
                         self._drain(kinds)
             except PushError as error:
                 self._remember_failure(str(error))
                 raise
-            self._disk.set_state("push_failure", "null")
+            if self._disk.state("push_failure", json.loads):
+                self._disk.set_state("push_failure", "null")
 
     def _remember_failure(self, error: str) -> None:
         """For `status`: since when nothing is taken, and why it was not at the last try."""
@@ -152,8 +153,8 @@ class Pusher:
         if self._link.certificate_until:
             self._disk.set_state("certificate_until", self._link.certificate_until.isoformat())
 
-    def _fetch_catalogue(self) -> None:
-        fetched = self._link.catalogue()
+    def _fetch_catalogue(self, digest: str) -> None:
+        fetched = _Fetched(digest=digest, catalogue=self._link.catalogue())
         target = _catalogue_file(self._settings)
         fresh = target.with_suffix(".new")
         try:
@@ -201,13 +202,24 @@ def agent_id(token_file: Path) -> str:
     return read_token(token_file).partition(".")[0]
 
 
+class _Fetched(BaseModel):
+    """A catalogue under the digest by which the collector names it: a newer one may hold more than is kept here."""
+
+    digest: str
+    catalogue: Catalogue
+
+
 def known_catalogue(settings: Settings) -> Catalogue:
     """The catalogue last fetched from the collector, else the one that was installed."""
-    file = _catalogue_file(settings)
+    return _known(settings).catalogue
+
+
+def _known(settings: Settings) -> _Fetched:
     try:
-        return Catalogue.model_validate_json(file.read_bytes())
+        return _Fetched.model_validate_json(_catalogue_file(settings).read_bytes())
     except (OSError, ValidationError):
-        return catalogue.load()  # none, or half a file: it is fetched with the next ack that names another
+        shipped = catalogue.load()  # none, or half a file: it is fetched with the next ack that names another
+        return _Fetched(digest=shipped.digest, catalogue=shipped)
 
 
 def _catalogue_file(settings: Settings) -> Path:

@@ -186,6 +186,20 @@ def test_a_row_that_its_index_has_lost_is_damage(path: Path) -> None:
         assert disk.quarantined is not None
 
 
+def test_a_ledger_of_version_1_gets_its_checksums_and_is_believed_as_it_is(path: Path) -> None:
+    with closing(Disk(path, now())) as disk:
+        before = Ledger(disk).waiting(5000)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE tally DROP COLUMN sum")
+        connection.execute("PRAGMA user_version = 1")
+    with closing(Disk(path, now())) as disk:
+        assert Ledger(disk).waiting(5000) == before != []
+        assert disk.quarantined is None
+        with disk.transaction() as connection:
+            connection.execute("UPDATE tally SET counts = '{\"cccd_qr\":77}' WHERE day = ?", (str(TODAY),))
+        assert Ledger(disk).waiting(5000) == [one for one in before if one.key.day != TODAY]
+
+
 def test_a_ledger_of_a_newer_version_is_not_touched(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 3")

@@ -113,6 +113,19 @@ def test_a_late_ack_of_an_older_revision_takes_nothing_back(ledger: Ledger) -> N
     assert ledger.size() == (0, 0)
 
 
+def test_an_ack_of_what_a_damaged_row_once_held_does_not_keep_back_what_is_read_again(
+    disk: Disk, ledger: Ledger
+) -> None:
+    for count in (1, 2, 3):
+        read(ledger, cccd_qr=count)
+    sent = ledger.waiting(10)
+    with disk.transaction() as connection:
+        connection.execute("UPDATE tally SET counts = '{\"cccd_qr\":7}'")
+    read(ledger, cccd_qr=3)
+    ledger.settle(sent, ack())
+    assert revisions(ledger.waiting(10)) == [(1, {"cccd_qr": 3})]
+
+
 class TestStale:
     def test_the_day_is_read_again_and_gets_stored_plus_one_even_when_nothing_changed(self, ledger: Ledger) -> None:
         read(ledger, cccd_qr=1)

@@ -51,7 +51,9 @@ class Access:
             access.add_code(connection, hashed(code.replace("-", "")), enrolment, at, at + CODE_LIVES)
             said = {"facilities": list(enrolment.facilities), "expires_at": (at + CODE_LIVES).isoformat()}
             where = _only(enrolment.facilities)
-            people.note(connection, at, by, "code_made", agent or "agent mới", facility=where, after=said)
+            people.note(
+                connection, at, by, "code_made", agent or ", ".join(enrolment.facilities), facility=where, after=said
+            )
         return code
 
     def enrol(self, code: str, at: datetime, address: str = "") -> tuple[str, str, list[str]]:

@@ -58,6 +58,7 @@ _NOT_SERVED = {
     405: "địa chỉ này không nhận yêu cầu kiểu đó",
     408: "nội dung đến quá chậm nên máy chủ không chờ thêm",
     413: "nội dung gửi lên quá lớn",
+    429: "máy chủ đang nhận quá nhiều tệp cùng lúc: hãy thử lại sau ít phút",
 }
 _MALFORMED = "yêu cầu không đúng dạng nên máy chủ không thực hiện"
 _ROUTES = (

@@ -13,12 +13,16 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.parts import Meters
+from contract.tally import MAX_BYTES
 
 PATIENCE = 20.0
 """Seconds within which a body must be here, and one more for each `SLOWEST` bytes of it that have come."""
 SLOWEST = 16_384
 LONGEST_HEAD = 16_384
 """Bytes of a request's head. uvicorn's own limit holds only for a head that comes in several pieces."""
+LARGE, MOST_LARGE = 2 * MAX_BYTES, 8
+"""Bodies of more bytes than any agent's push may come in so many at once: a form is read, on disk, before it is known
+whose it is."""
 _METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS")
 # For answers that do not say it themselves; pages do (pages/rendering.py).
 _HEADERS = {
@@ -43,6 +47,7 @@ class Gate:
         self._meters = meters
         self._only_tls = only_tls
         self._patience = patience
+        self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI app."""
@@ -61,7 +66,8 @@ class Gate:
 
         app = self._app if _length(scope) <= LONGEST_HEAD else _TOO_LONG
         try:
-            await app(scope, _in_time(receive, self._patience), sending)
+            with _Body(receive, self._patience, self._large) as body:
+                await app(scope, body.receive, sending)
         finally:
             self._count(scope, status, time.perf_counter() - started)
 
@@ -88,22 +94,43 @@ def _length(scope: Scope) -> int:
     return target + sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
 
 
-def _in_time(receive: Receive, patience: float) -> Receive:
-    """`receive`, which refuses (408) a body that dribbles: it would hold a connection for as long as it likes."""
-    until, is_whole = 0.0, False
+class _Body:
+    """The body of one request, refused where it dribbles (408: it would hold a connection for as long as it likes)."""
 
-    async def receiving() -> Message:
-        nonlocal until, is_whole
-        if is_whole:  # what is waited for now is the end of the connection
-            return await receive()
-        until = until or asyncio.get_running_loop().time() + patience
+    def __init__(self, receive: Receive, patience: float, large: asyncio.Semaphore) -> None:
+        self._receive = receive
+        self._patience = patience
+        self._large = large
+        self._until = 0.0
+        self._length = 0
+        self._is_whole = self._is_large = False
+
+    def __enter__(self) -> "_Body":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_large:
+            self._large.release()
+
+    async def receive(self) -> Message:
+        """What comes next. Raises HTTPException."""
+        if self._is_whole:  # what is waited for now is the end of the connection
+            return await self._receive()
+        self._until = self._until or asyncio.get_running_loop().time() + self._patience
         try:
-            async with asyncio.timeout_at(until):
-                message = await receive()
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
         except TimeoutError:
             raise HTTPException(408) from None
-        until += len(message.get("body", b"")) / SLOWEST
-        is_whole = not message.get("more_body", False)
+        length = len(message.get("body", b""))
+        self._until += length / SLOWEST
+        self._length += length
+        self._is_whole = not message.get("more_body", False)
+        await self._take_place()
         return message
 
-    return receiving
+    async def _take_place(self) -> None:
+        if self._length > LARGE and not self._is_large:
+            if self._large.locked():
+                raise HTTPException(429, headers={"Retry-After": "30"})
+            self._is_large = await self._large.acquire()

@@ -22,6 +22,7 @@ from contract.errors import UnauthorisedError
 from contract.tally import (
     FIRST_DAY,
     MAX_COUNT,
+    MAX_REVISION,
     SOURCE_NAME,
     Ack,
     Key,
@@ -35,10 +36,10 @@ from contract.tally import (
 
 _SOURCE_NAME = re.compile(SOURCE_NAME)
 _MEASURE = re.compile(r".{1,64}", re.DOTALL)
-_MAX_REVISION = 2**53
 # Far more than any hospital has; an agent that has gone mad, or bad, must not fill Prometheus with series.
 _MAX_SOURCES = 100
 _MAX_UNMAPPED = 20
+_LONGEST_RAW = 200
 # Clocks never agree to the second, and a push takes a while.
 _MAX_SKEW = timedelta(minutes=1)
 
@@ -148,7 +149,7 @@ def _shaped(raw: Any, facilities: frozenset[str], catalogue: Catalogue, today: d
         if measure is None:
             raise _RefusedError("unknown_measure", "danh mục không có số đếm này")
         revision = raw.get("revision")
-        if type(revision) is not int or not 1 <= revision <= _MAX_REVISION:
+        if type(revision) is not int or not 1 <= revision <= MAX_REVISION:
             raise _RefusedError("bad_revision", "revision phải là số nguyên từ 1")
         return Tally(key, revision, _counts(raw.get("counts"), measure.codes))
     except _RefusedError as refused:
@@ -266,7 +267,8 @@ def _take_roster(
 def _told(connection: Connection, books: _Books, facility: str, report: SourceReport) -> Source | None:
     """The source as the report describes it; None when it is another agent's, or one too many."""
     source = books.sources.get((facility, report.name))
-    values = _described(report, facility, books.catalogue) | {"failed": as_text(_failing(report, source))}
+    failing = _failing(report, source, books.catalogue)
+    values = _described(report, facility, books.catalogue) | {"failed": as_text(failing)}
     if source is None:
         if books.is_full(facility):
             return None
@@ -285,7 +287,7 @@ def _told(connection: Connection, books: _Books, facility: str, report: SourceRe
 
 def _described(report: SourceReport, facility: str, catalogue: Catalogue) -> dict[str, Any]:
     unmapped = {
-        measure: dict(sorted(values.items(), key=lambda one: -one[1])[:_MAX_UNMAPPED])
+        measure: {raw[:_LONGEST_RAW]: n for raw, n in sorted(values.items(), key=lambda one: -one[1])[:_MAX_UNMAPPED]}
         for measure, values in report.unmapped.get(facility, {}).items()
         if measure in catalogue.measures
     }
@@ -308,14 +310,14 @@ def _described(report: SourceReport, facility: str, catalogue: Catalogue) -> dic
     }
 
 
-def _failing(report: SourceReport, before: Source | None) -> dict[str, str | None]:
+def _failing(report: SourceReport, before: Source | None, catalogue: Catalogue) -> dict[str, str | None]:
     """Measure that cannot be read → when it was last read, as far as is known.
 
     The report's `since` is of the whole source, which may have failed for long in another measure.
     """
     known = {} if before is None else before.failing
     last = report.since if before is None else before.read_at
-    found = {measure: known.get(measure, last) for measure in report.failed}
+    found = {measure: known.get(measure, last) for measure in report.failed if measure in catalogue.measures}
     return {measure: None if at is None else at.isoformat() for measure, at in found.items()}
 
 

@@ -220,7 +220,7 @@ def yardstick(settings: Settings) -> Yardstick:
 def _single_sign_on(directory: Path, whole: File, place: str, problems: list[str]) -> SingleSignOn:
     table, public_url = whole.sso, whole.collector.public_url
     assert table is not None
-    if not is_safe(table.issuer):
+    if not is_safe(table.issuer) or set(table.issuer) & set("?#"):
         problems.append(f"{place}: issuer phải là địa chỉ bắt đầu bằng https://, không có ? và #")
     if public_url is None:
         problems.append(f"{place}: cần có public_url trong [collector]: nhà cung cấp đưa người đăng nhập về địa chỉ đó")
@@ -260,8 +260,7 @@ def is_safe(address: str) -> bool:
         host = parts.hostname or ""
     except ValueError:
         return False
-    safe = parts.scheme == "https" or (parts.scheme == "http" and tls.is_loopback(host))
-    return safe and bool(host) and not set(address) & set("?# ")
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and tls.is_loopback(host)))
 
 
 def _tls_problems(table: Table, host: str, place: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ from contract.errors import (
 )
 from contract.sheets import reading, table
 from contract.sheets.table import Findings, Key, Place
-from contract.tally import SourceReport, Stale
+from contract.tally import Refusal, SourceReport
 
 SOURCE = "sheets"
 """The name of the source at every facility."""
@@ -100,7 +100,7 @@ class Preview:
     @property
     def result(self) -> dict[str, int]:
         """How many tallies are new, changed, removed, the same, refused."""
-        return dict(Counter("refused" if one.refused else one.state for one in self.changes))
+        return dict(Counter("refused" if one.refused is not None else one.state for one in self.changes))
 
 
 def measures(catalogue: Catalogue, facility: Facility) -> list[str]:
@@ -114,10 +114,12 @@ def measures(catalogue: Catalogue, facility: Facility) -> list[str]:
 
 
 def counted_elsewhere(connection: Connection, facility: str, today: date) -> dict[str, str]:
-    """Measure → the source that counts it today, of those that people do not upload."""
-    sources = [one for one in tallies.sources(connection, [facility]) if one.kind != KIND and one.role == "count"]
-    claims = [one for one in tallies.claims(connection, sources) if one.covers(today)]
-    return {one.measure: one.source.name for one in reversed(claims)}
+    """Measure → the source that counts it today, where that is not the people's own sheet."""
+    owners: dict[str, Source] = {}
+    for one in tallies.claims(connection, tallies.sources(connection, [facility])):
+        if one.source.role == "count" and one.source.part is None and one.covers(today):
+            owners.setdefault(one.measure, one.source)
+    return {measure: source.name for measure, source in owners.items() if source.kind != KIND}
 
 
 def cadences(catalogue: Catalogue, codes: Sequence[str]) -> dict[str, Cadence]:
@@ -246,7 +248,8 @@ def look(connection: Connection, facility: str, upload_id: int, catalogue: Catal
             [_raw(facility, one) for one in changes], catalogue, moment,
         )  # fmt: skip
         trial.rollback()
-    refused = {one.index: "" if isinstance(one, Stale) else one.reason for one in verdicts}
+    # nothing is stale: the facility has been locked since the stored revisions were read
+    refused = {one.index: one.reason for one in verdicts if isinstance(one, Refusal)}
     return Preview(found, tuple(replace(one, refused=refused.get(place)) for place, one in enumerate(changes)))
 
 
@@ -346,14 +349,14 @@ def _report(
     claimed = (
         [] if source is None else [one.measure for one in tallies.claims(connection, [source]) if not one.last_day]
     )
-    days = [one.day for one in changes if one.after and one.refused is None]
+    days = [one.day for one in changes if one.after]
     days += [source.newest_day] if source is not None and source.newest_day else []
     return SourceReport(
         name=SOURCE,
         kind=KIND,
         cadence=CADENCE,
         facilities=[facility],
-        measures=sorted({*claimed, *(one.measure for one in changes if one.refused is None)}),
+        measures=sorted({*claimed, *(one.measure for one in changes)}),
         ok=True,
         read_at=moment,
         newest_day={facility: max(days)} if days else {},

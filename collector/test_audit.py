@@ -4,6 +4,7 @@ import ast
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -308,9 +309,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             at=now(),
         )
     with serving(office.app(plan_files=(directory / "plan.toml",))) as http:
-        one = Desk(office, http)
-        yield one
-        for client in one.clients.values():
+        desk = Desk(office, http)
+        yield desk
+        for client in desk.clients.values():
             client.close()
     office.store.close()
 
@@ -323,7 +324,7 @@ def routes(found: list[Any]) -> Iterator[tuple[str, str]]:
             assert one.include_context.prefix == ""
             yield from routes(inner.routes)
         elif isinstance(one, APIRoute):
-            yield from ((method, one.path) for method in one.methods)
+            yield from ((method, one.path) for method in one.methods or ())
 
 
 def test_every_route_that_changes_something_says_so_in_the_audit(desk: Desk) -> None:
@@ -374,10 +375,9 @@ AT_WORK_BY_ITSELF = ("loops.py", "province.py", "throttle.py", "reports/backgrou
 def writers() -> Iterator[tuple[str, set[str]]]:
     """`file: function` of all that open a transaction to write, and what they call, also through their own module."""
     folder = Path(__file__).parent
-    for file in sorted(folder.rglob("*.py")):
-        if file.name.startswith(("test_", "conftest")) or file.parent.name in ("store", "versions"):
+    for file, tree in trees():
+        if file.parent.name in ("store", "versions"):
             continue
-        tree = ast.parse(file.read_text("utf-8"))
         functions = {
             node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
@@ -398,15 +398,21 @@ def test_every_function_that_writes_leaves_a_line_or_says_why_not() -> None:
     assert WRITES_WITHOUT_A_LINE.keys() - silent == set(), "no longer true"
 
 
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    """The modules of the collector."""
+    files = [file for file in sorted(Path(__file__).parent.rglob("*.py")) if not file.name.startswith("test_")]
+    return [(file, ast.parse(file.read_text("utf-8"))) for file in files]
+
+
 def calls(node: ast.AST) -> set[str]:
     return {ast.unparse(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)}
 
 
 def noted_literally() -> Iterator[str]:
     """The actions that the code names."""
-    for file in Path(__file__).parent.rglob("*.py"):
-        if not file.name.startswith("test_"):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("note", "_note")):
-                    texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
-                    yield from (one for one in texts if isinstance(one, str) and "_" in one and one != "agent mới")
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("note", "_note")):
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                yield from (one for one in texts if isinstance(one, str) and "_" in one)

@@ -17,6 +17,7 @@ from collector.store import registry, tallies
 from collector.store.people import Person
 from collector.store.registry import Merger
 from collector.thresholds import Confirmation
+from contract.days import DayRange
 from contract.errors import ConfigError, NotFoundError
 from tests.office import CATALOGUE, NOON, TODAY, YESTERDAY, Office, a_source, a_tally
 
@@ -40,6 +41,14 @@ def merge(office: Office, merged: str = "2", into: str = "1", day: date = CUT, p
 
 def payments(office: Office, facility: str, days: list[date]) -> dict[str, int]:
     return dict(office.data(facility).counts("payments", days))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """On SQLite; one test goes the whole way on both databases."""
+    one = Office(f"sqlite:///{tmp_path / 'collector.sqlite'}", tmp_path)
+    yield one
+    one.store.close()
 
 
 @pytest.fixture
@@ -76,6 +85,21 @@ def test_the_agent_goes_on_under_the_old_id_and_corrections_reach_the_right_faci
     assert payments(office, "1", [YESTERDAY, TODAY]) == {"cash": 10, "qr": 16}
 
 
+def test_there_and_back_on_both_databases(store_url: str, tmp_path: Path) -> None:
+    office = Office(store_url, tmp_path)
+    first, second = office.speaker("1"), office.speaker("2")
+    office.push(first, [of("1", day, cash=10) for day in DAYS], [named("1")])
+    office.push(second, [of("2", day, qr=1) for day in DAYS], [named("2")])
+    with pytest.raises(ConfigError, match="cùng đếm"):
+        merge(office, part=None)
+    merge(office)
+    assert office.push(second, [{**of("2", YESTERDAY, qr=7), "revision": 2}], [named("2")]).accepted == 1
+    assert payments(office, "1", AFTER) == {"cash": 100, "qr": 16}
+    merging.undo(office.store, "2", NOON)
+    assert (payments(office, "1", DAYS), payments(office, "2", DAYS)) == ({"cash": 300}, {"qr": 36})
+    office.store.close()
+
+
 def test_the_merged_facility_is_closed_and_judged_by_its_own_days(office: Office, two: tuple[Speaker, Speaker]) -> None:
     merge(office)
     with office.store.read() as connection:
@@ -93,8 +117,8 @@ def test_a_part_that_falls_silent_after_the_merger_is_missed_at_the_other_facili
     merge(office)
     assert office.push(two[0], [of("1", TODAY, cash=1)], [named("1")]).accepted == 1
     data = office.data("1", TODAY + timedelta(days=1))
-    assert not data.is_complete("payments", confirm.DayRange(TODAY, TODAY))
-    assert data.is_complete("payments", confirm.DayRange(YESTERDAY, YESTERDAY))
+    assert not data.is_complete("payments", DayRange(TODAY, TODAY))
+    assert data.is_complete("payments", DayRange(YESTERDAY, YESTERDAY))
 
 
 def test_two_systems_that_count_the_same_are_refused_until_somebody_says_that_they_add(

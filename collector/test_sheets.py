@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from alembic import command
 
 from collector import sheets
+from collector.store import Store, _alembic, registry, uploads
 from collector.store import people as persons
-from collector.store import registry, uploads
 from collector.store.people import Person
 from contract.days import local_day, now
 from contract.verdict import Verdict
@@ -269,21 +270,23 @@ def test_the_template_is_for_what_applies_and_nobody_else_counts(office: Office,
 
 
 def test_what_an_agent_counts_is_refused_and_the_rest_is_taken(office: Office, http: httpx.Client) -> None:
-    his = office.speaker("ag2")
-    tallies = [a_tally(YESTERDAY, facility="ag2")]
-    office.push(
-        his, tallies, [a_source(facilities=["ag2"], read_at=now().isoformat())], at=now(), sent_at=now().isoformat()
-    )
+    his, at = office.speaker("ag2"), now()
+    source = a_source(facilities=["ag2"], read_at=at.isoformat())
+    office.push(his, [a_tally(YESTERDAY, facility="ag2")], [source], at=at, sent_at=at.isoformat())
     enter(office, http, "so")
-    records = f"Hồ sơ bệnh án kết thúc\nNgày;Bệnh án giấy\n{day(YESTERDAY)};4\n".encode()
-    preview = previewed(office, http, "ag2", csv(f"{day(YESTERDAY)};9;9"))
-    assert "Nguồn “his” đang đếm số này." in text_of(preview)
-    assert "Không có số liệu nào nhận được" in text_of(preview)
-    take(http, previewed(office, http, "ag2", records))
+    only_his = previewed(office, http, "ag2", csv(f"{day(YESTERDAY)};9;9"))
+    assert "Nguồn “his” đang đếm số này." in text_of(only_his)
+    assert "Không có số liệu nào nhận được" in text_of(only_his)
+    assert "digest" not in [one.get("name") for one in Page(only_his).every("input")]
+    both = f"Ngày;Số đếm;Loại;Số lượng\n{day(YESTERDAY)};payments;Tiền mặt;9\n{day(YESTERDAY)};records;Bệnh án giấy;4\n"
+    preview = previewed(office, http, "ag2", both.encode())
+    assert "Lần nộp tiền của người bệnh: 1 ngày. Nguồn “his” đang đếm số này." in text_of(preview)
+    take(http, preview)
     assert office.stored("payments")["ag2", "his", YESTERDAY].by_category == {"cash": 3, "qr": 1}
     assert office.stored("records")["ag2", "sheets", YESTERDAY].by_category == {"paper": 4}
     # a claim of the sheet on payments would make them monthly
     assert office.data("ag2", TODAY).cadence("payments", "daily") == "daily"
+    assert office.data("ag2", TODAY).cadence("records", "daily") == "monthly"
 
 
 def test_an_agent_that_comes_later_waits_until_the_sheet_is_retired(
@@ -485,3 +488,34 @@ def test_formulas_are_never_computed_and_huge_cells_are_only_cells(
     assert "Phải từ 0 đến 10^15" in text_of(preview)
     take(http, preview)
     assert stored(office, place) == {YESTERDAY - timedelta(days=1): (1, {"cash": 1, "qr": 2})}
+
+
+def test_a_store_of_before_keeps_its_sources_and_takes_sheets_after_its_migration(tmp_path: Path) -> None:
+    """SQLite cannot take NOT NULL from a column: the text of the schema is changed, under rows that point to it."""
+    url = f"sqlite:///{tmp_path / 'collector.sqlite'}"
+    store = Store(url)
+    with store.engine.begin() as connection:
+        configuration = _alembic()
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0003")
+        for statement in (
+            "INSERT INTO facility (id, name, level, ownership, registered_at)"
+            " VALUES ('12001', 'x', 'province', 'public', '2026-01-01 00:00:00')",
+            "INSERT INTO agent (id, created_at) VALUES ('a1', '2026-01-01 00:00:00')",
+            "INSERT INTO source (id, facility, name, agent, in_roster) VALUES (7, '12001', 'his', 'a1', 1)",
+            "INSERT INTO claim (source, measure) VALUES (7, 'payments')",
+            "INSERT INTO tally (source, measure, day, revision, counts, received_at)"
+            " VALUES (7, 'payments', '2026-11-01', 3, '{\"cash\":1}', '2026-11-02 00:00:00')",
+        ):
+            connection.exec_driver_sql(statement)
+    store.close()
+    office = Office(url, tmp_path)
+    records = f"Hồ sơ bệnh án kết thúc\nNgày;Bệnh án giấy\n{day(YESTERDAY)};4\n".encode()
+    taken(office, "12001", records, now())
+    assert (office.source(name="his").agent, office.source(name="sheets").agent) == ("a1", None)
+    assert stored(office, "12001") == {date(2026, 11, 1): (3, {"cash": 1})}
+    assert stored(office, "12001", "records") == {YESTERDAY: (1, {"paper": 4})}
+    with office.store.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert connection.exec_driver_sql("PRAGMA integrity_check").all() == [("ok",)]
+    office.store.close()

@@ -205,6 +205,14 @@ def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(
     assert come(http, at_idp).headers["Location"] == "/facilities/12001"
 
 
+def test_an_address_of_the_provider_may_have_a_query(
+    http: httpx.Client, at_idp: httpx.Client, idp: OpenIdProvider
+) -> None:
+    idp.metadata["authorization_endpoint"] = f"{idp.url}/authorize?policy=so-y-te"
+    assert "policy=so-y-te&" in http.get("/login/sso").headers["Location"]
+    assert come(http, at_idp).headers["Location"] == "/facilities/12001"
+
+
 def test_the_address_may_stand_in_another_claim(
     collector: Collector, at_idp: httpx.Client, idp: OpenIdProvider
 ) -> None:

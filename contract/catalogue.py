@@ -96,10 +96,18 @@ def load(override: Path | None = None) -> Catalogue:
     return parse(_laid_over(shipped, over), str(override))
 
 
-def parse(content: Mapping[str, Any], file: str) -> Catalogue:
-    """Build a catalogue from plain tables; `file` is named in each problem."""
+def received(content: Mapping[str, Any]) -> Catalogue:
+    """The catalogue that a collector sent, perhaps a newer one: keys that this version does not know are left out.
+
+    Raises ConfigError for anything else that it does not understand.
+    """
+    return parse(content, "catalogue", extra="ignore")
+
+
+def parse(content: Mapping[str, Any], file: str, extra: Literal["forbid", "ignore"] = "forbid") -> Catalogue:
+    """Build a catalogue from plain tables; `file` is named in each problem. `extra`: what unknown keys are."""
     try:
-        catalogue = Catalogue.model_validate(content)
+        catalogue = Catalogue.model_validate(content, extra=extra)
     except ValidationError as error:
         raise ConfigError(sentences(file, error)) from None
     problems = [f"{file}: {problem}" for problem in _contradictions(catalogue)]

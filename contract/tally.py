@@ -14,6 +14,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from contract.catalogue import Cadence
 
 MAX_COUNT = 10**15
+# What every database and every JSON reader takes.
+MAX_REVISION = 2**53
 FIRST_DAY = date(2020, 1, 1)
 SOURCE_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 MAX_TALLIES = 5_000
@@ -119,14 +121,15 @@ class Stale(_Wire):
     """The tally at `index` came with different counts and no newer revision than the stored one."""
 
     index: int
-    revision: int
+    revision: int = Field(ge=0, le=MAX_REVISION)
 
 
 class Refusal(_Wire):
     """The tally at `index` was not taken, and would not be if it were sent again unchanged."""
 
     index: int
-    code: RefusalCode
+    # a RefusalCode, or one of a newer collector: for an agent the tally is refused all the same
+    code: str
     reason: str
 
 

@@ -42,6 +42,8 @@ class Example:
     """What goes wrong with the source, one after the other."""
     facilities: tuple[str, ...] = ("12001",)
     """The first has the counts."""
+    served: Served | None = None
+    """The server, where the source is one."""
 
 
 # Databases
@@ -389,7 +391,8 @@ def _provider(provider: str, directory: Path) -> Iterator[Example]:
         breaks = {"bad values": bad_values, **needs_ids, **_server_breaks(served)}
         if needs_ids:
             del breaks["another shape"]  # nothing is asked before the id is refused
-        yield Example(f'[sources.x]\nkind = "einvoice.{provider}"\n{table}\n', "invoices", counts, breaks)
+        toml = f'[sources.x]\nkind = "einvoice.{provider}"\n{table}\n'
+        yield Example(toml, "invoices", counts, breaks, served=served)
 
 
 @contextmanager
@@ -421,7 +424,7 @@ def _fhir(directory: Path) -> Iterator[Example]:
             "an error page": _server_breaks(served)["an error page"],
         }
         toml = f'[sources.x]\nkind = "emr.fhir"\nurl = "{served.url}/fhir"\n'
-        yield Example(toml, "visits", {"outpatient": 1, "inpatient": 1}, breaks)
+        yield Example(toml, "visits", {"outpatient": 1, "inpatient": 1}, breaks, served=served)
 
 
 EXAMPLES: dict[str, Callable[[Path], AbstractContextManager[Example]]] = {

@@ -40,13 +40,16 @@ class OpenCode:
     expires_at: datetime
 
 
-def tokens(connection: sa.Connection) -> dict[str, list[Token]]:
-    """All tokens by agent, the newest first."""
-    found: dict[str, list[Token]] = defaultdict(list)
+def tokens(connection: sa.Connection, agent_id: str) -> list[Token]:
+    """All tokens of an agent, the newest first."""
     columns = (token.c[name] for name in Token.__slots__)
-    for row in connection.execute(sa.select(*columns).order_by(token.c.created_at.desc())):
-        found[row.agent].append(Token(*row))
-    return found
+    query = sa.select(*columns).where(token.c.agent == agent_id).order_by(token.c.created_at.desc())
+    return [Token(*row) for row in connection.execute(query)]
+
+
+def enrolled(connection: sa.Connection) -> set[str]:
+    """The agents that have a token in force."""
+    return set(connection.scalars(sa.select(token.c.agent).where(token.c.revoked_at.is_(None)).distinct()))
 
 
 def open_codes(connection: sa.Connection, at: datetime) -> list[OpenCode]:

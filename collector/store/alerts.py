@@ -130,6 +130,8 @@ def alerts(connection: sa.Connection, facility: str | None, state: State, most: 
 
 def one(connection: sa.Connection, alert_id: int) -> Alert | None:
     """The alert with this id."""
+    if not 0 < alert_id < 2**31:  # PostgreSQL does not compare with what is no id
+        return None
     row = connection.execute(sa.select(alert).where(alert.c.id == alert_id)).first()
     return None if row is None else _alert(row)
 

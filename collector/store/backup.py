@@ -1,15 +1,16 @@
 """A consistent copy of all tables while serving, and back. The copy is a SQLite file, whatever the database is."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
-from collector.store import Store, renew_store_id
-from collector.store.tables import metadata
+from collector.store import Store, people, renew_store_id
+from collector.store.people import Account
+from collector.store.tables import metadata, session
 from contract.errors import AwayError, ConfigError
 
 _ROWS = 5_000
@@ -49,8 +50,26 @@ def restore(store: Store, file: Path) -> None:
         copy.migrate()
         store.migrate()
         with copy.read() as source, store.write() as target:
+            disabled = [one for one in people.accounts(target) if one.disabled_at is not None]
             _copy(source, target)
             renew_store_id(target)
+            _keep_out(target, disabled)
+
+
+def _keep_out(target: sa.Connection, disabled: Iterable[Account]) -> None:
+    """A copy knows nothing of who was disabled or logged out since it was made: those stay out, all others log in."""
+    target.execute(session.delete())
+    for one in disabled:
+        found = people.account(target, one.person.name)
+        if found is not None:
+            people.change(
+                target,
+                found.person.id,
+                disabled_at=one.disabled_at,
+                password_hash=None,
+                token_hash=None,
+                must_change=False,
+            )
 
 
 @contextmanager

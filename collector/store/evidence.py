@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from collector.store.tables import evidence, manual_figure
 
@@ -19,8 +20,9 @@ class Kept:
 
 def keep(connection: sa.Connection, digest: str, kind: str, content: bytes, at: datetime) -> None:
     """Keep a file, if it is not here yet."""
-    if connection.scalar(sa.select(evidence.c.digest).where(evidence.c.digest == digest)) is None:
-        connection.execute(evidence.insert().values(digest=digest, kind=kind, content=content, added_at=at))
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {"digest": digest, "kind": kind, "content": content, "added_at": at}
+    connection.execute(insert(evidence).values(values).on_conflict_do_nothing())
 
 
 def of_figure(connection: sa.Connection, figure_id: int) -> Kept | None:

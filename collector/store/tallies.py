@@ -102,6 +102,31 @@ def sources(connection: sa.Connection, facilities: Sequence[str] | None = None) 
     return [Source(**row) for row in connection.execute(query).mappings()]
 
 
+class Brief(NamedTuple):
+    """What a list of many sources says of each."""
+
+    id: int
+    facility: str
+    name: str
+    kind: str
+    agent: str | None
+    last_day: date | None
+    in_roster: bool
+    ok: bool | None
+
+
+def briefs(connection: sa.Connection) -> list[Brief]:
+    """All sources, the oldest first, in few words: a province has thousands."""
+    query = sa.select(*(source.c[name] for name in Brief._fields)).order_by(source.c.id)
+    return [Brief(*row) for row in connection.execute(query)]
+
+
+def source_with(connection: sa.Connection, source_id: int) -> Source | None:
+    """The source with this id."""
+    row = connection.execute(sa.select(source).where(source.c.id == source_id)).mappings().first()
+    return None if row is None else Source(**row)
+
+
 def rostered(connection: sa.Connection, agent: str) -> set[str]:
     """The facilities at which the agent has named a source."""
     query = sa.select(source.c.facility).where(source.c.agent == agent, source.c.in_roster).distinct()

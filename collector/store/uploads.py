@@ -63,6 +63,8 @@ def add(connection: sa.Connection, one: Upload) -> int:
 
 def get(connection: sa.Connection, upload_id: int) -> Upload | None:
     """The upload of this id."""
+    if not 0 < upload_id < 2**31:  # PostgreSQL does not compare with what is no id
+        return None
     row = connection.execute(sa.select(upload).where(upload.c.id == upload_id)).first()
     return _upload(row) if row else None
 

@@ -15,8 +15,8 @@ from collector import confirm
 from collector.access import Speaker
 from collector.parts import Parts
 from collector.people import Session
+from collector.store import lasting, registry
 from collector.store import people as stored
-from collector.store import registry
 from collector.store.people import Person
 from collector.store.registry import Facility
 from contract.days import LOCAL, local_day, now
@@ -58,6 +58,7 @@ _MEASURES: Mapping[str, tuple[float, Mapping[str, float], Mapping[str, float]]] 
     "health_records": (0.9, {"accepted": 1.0}, {"sent": 0.6, "rejected": 0.1, "unsent": 0.3}),
     "prescriptions": (0.7, {"electronic": 1.0}, {"paper": 1.0}),
 }
+_HELD = ("emr", "digital_checkin", "cashless", "einvoice", "health_record")
 _PLAN = """
 issuer = "Ủy ban nhân dân tỉnh"
 title = "Kế hoạch chuyển đổi số ngành y tế năm {year}"
@@ -102,7 +103,7 @@ words = "Kiểm tra tối thiểu 20% số đơn vị trực thuộc."
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class Province:
     """A collector that listens at `url`, with everything in it that the pages show."""
 
@@ -180,6 +181,9 @@ def province(directory: Path) -> Iterator[Province]:
     first_password = office.people.first_password(DIRECTOR.name, moment)
     session = office.people.log_in(DIRECTOR.name, first_password, moment)
     office.people.choose_password(session, first_password, PASSWORD, moment)
+    long_since = {one: dict.fromkeys(_HELD, moment - timedelta(days=58)) for one in (OTHER, "12006", SILENT)}
+    with office.store.write() as connection:
+        lasting.save_below(connection, long_since, {})
     plan = directory / "ke-hoach-12.toml"
     plan.write_text(_PLAN.format(year=today.year, next=today.year + 1), "utf-8")
     app = office.app(plan_files=(plan,), metrics_token="doc-metrics")

@@ -118,6 +118,11 @@ class Site:
             time.sleep(0.02)
         return pid
 
+    def end(self, serving: int) -> None:
+        """Kill a collector."""
+        os.kill(serving, signal.SIGKILL)
+        self.runner.wait(serving)
+
     def keep(self) -> None:
         """What is there now is what `back` leads to."""
         shutil.copytree(self.directory, self.directory.with_suffix(".kept"))
@@ -144,27 +149,37 @@ def site(memory: Path) -> Iterator[Site]:
         yield Site(memory / "site", runner, held.getsockname()[1])
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["at its first read", "at a correction"])
-def test_an_agent_that_dies_at_any_commit_loses_and_invents_nothing(site: Site, known: bool) -> None:
-    serving = site.serve()
-    if known:
-        assert site.runner.agent(site.hospital.config) == 0
-        site.change()
-    os.kill(serving, signal.SIGKILL)
-    site.runner.wait(serving)
+def agent_dies(site: Site, moment: int) -> bool:
+    """Whether there is such a moment: the agent died at it, and its next run made everything right."""
+    code = site.runner.agent(site.hospital.config, moment)
+    assert code in (0, DIED), site.runner.log[-2000:]
+    assert site.oracle.invented(site.stored()) == 0
+    if code:
+        assert site.runner.agent(site.hospital.config) == 0, site.runner.log[-2000:]
+    assert site.oracle.differences(site.stored()) == [], f"died at moment {moment}"
+    return code == DIED
+
+
+def test_an_agent_that_dies_at_any_commit_of_its_first_read_loses_and_invents_nothing(site: Site) -> None:
     site.keep()
     for moment in count(1):
         serving = site.serve()
-        code = site.runner.agent(site.hospital.config, moment)
-        assert code in (0, DIED), site.runner.log[-2000:]
-        assert site.oracle.invented(site.stored()) == 0
-        assert site.runner.agent(site.hospital.config) == 0, site.runner.log[-2000:]
-        assert site.oracle.differences(site.stored()) == [], f"died at moment {moment}"
-        os.kill(serving, signal.SIGKILL)
-        site.runner.wait(serving)
-        if code == 0:
+        has_died = agent_dies(site, moment)
+        site.end(serving)
+        if not has_died:
             break
         site.back()
+    assert moment > 10
+
+
+def test_an_agent_that_dies_at_any_commit_of_a_correction_loses_and_invents_nothing(site: Site) -> None:
+    serving = site.serve()
+    assert site.runner.agent(site.hospital.config) == 0
+    for moment in count(1):
+        site.change()
+        if not agent_dies(site, moment):
+            break
+    site.end(serving)
     assert moment > 10
 
 
@@ -173,8 +188,7 @@ def test_a_collector_that_dies_at_any_commit_or_answer_loses_and_invents_nothing
     if known:
         serving = site.serve()
         assert site.runner.agent(site.hospital.config) == 0
-        os.kill(serving, signal.SIGKILL)
-        site.runner.wait(serving)
+        site.end(serving)
         site.change()
     site.keep()
     for moment in count(1):
@@ -186,8 +200,7 @@ def test_a_collector_that_dies_at_any_commit_or_answer_loses_and_invents_nothing
             serving = site.serve()
             assert site.runner.agent(site.hospital.config) == 0, site.runner.log[-2000:]
         assert site.oracle.differences(site.stored()) == [], f"died at moment {moment}"
-        os.kill(serving, signal.SIGKILL)
-        site.runner.wait(serving)
+        site.end(serving)
         if not has_died:
             break
         site.back()

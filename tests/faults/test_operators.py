@@ -85,7 +85,7 @@ def test_a_retired_source_keeps_its_days_and_its_successor_has_those_after_them(
     site: Site, office: Office, fate: Break | None
 ) -> None:
     cut = TODAY - timedelta(days=2)
-    old = [one for one in site.stored() if one.key.source == "his" and one.key.day < cut]
+    before = [one for one in site.stored() if one.key.source == "his"]
     sources.retire(office.store, "12001", "his", cut - timedelta(days=1))
     work(site, fate)
     site.configure("[sources.his", "[sources.his2")
@@ -100,8 +100,10 @@ def test_a_retired_source_keeps_its_days_and_its_successor_has_those_after_them(
     site.night(NOON)
     stored = site.stored()
     assert of_his(stored, "his2") == said(site, cut)
-    assert {one.key for one in old} <= {one.key for one in stored if one.key.source == "his"}
-    assert site.oracle.invented([one for one in stored if one.key.source == "his"]) == 0
+    kept = {one.key: one for one in stored if one.key.source == "his"}
+    assert kept.keys() == {one.key for one in before}
+    assert [kept[one.key] for one in before if one.key.day >= cut] == [one for one in before if one.key.day >= cut]
+    assert site.oracle.invented(kept.values()) == 0
     assert {one.code for one in site.ledger.parked()} <= {"not_owner"}
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from collector.store.backup import backup, restore
+from collector.store.people import Person
 from contract.days import local_day, now
+from contract.errors import UnauthorisedError
 from tests.faults.hospital import changing
 from tests.faults.site import Site, roll_back, snapshot
 from tests.office import Office
@@ -64,6 +66,23 @@ def test_a_collector_restored_from_last_nights_backup_gets_again_what_it_no_long
     site.push(NOON)
     site.push(NOON)
     assert site.wrong() == []
+
+
+def test_who_was_disabled_or_logged_out_since_the_backup_stays_out_when_it_is_restored(
+    office: Office, tmp_path: Path
+) -> None:
+    tokens = {name: office.people.add(Person(name, "reader", None), NOON) for name in ("an", "binh")}
+    password = office.people.first_password("an", NOON)
+    secret = office.people.log_in("binh", office.people.first_password("binh", NOON), NOON).secret
+    backup(office.store, tmp_path / "copy")
+    office.people.disable("an", NOON)
+    restore(office.store, tmp_path / "copy")
+    with pytest.raises(UnauthorisedError):
+        office.people.log_in("an", password, NOON)
+    with pytest.raises(UnauthorisedError):
+        office.people.by_token(tokens["an"])
+    assert office.people.session(secret, NOON) is None
+    assert office.people.by_token(tokens["binh"]).name == "binh"
 
 
 def test_a_collector_whose_machine_was_rolled_back_unnoticed_is_right_after_a_night(

@@ -206,6 +206,7 @@ def test_a_token_in_the_address_or_a_session_in_another_place_opens_nothing(here
         {"Authorization": f"Bearer {session}"},
         {"Authorization": token},
         {"Authorization": f"Basic {token}"},
+        {"Authorization": "Bearer"},
         {"Cookie": f"nhipso={token}"},
         {"X-Api-Key": token},
     ):

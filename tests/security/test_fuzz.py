@@ -6,7 +6,10 @@ Derandomised: the same bytes in every run.
 import copy
 import gzip
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -22,14 +25,14 @@ from collector.typography import clean
 from contract.days import now
 from contract.errors import BadRequestError
 from tests.office import a_push, a_source, a_tally
-from tests.security.decisions import DECISIONS, FILES
+from tests.security.decisions import DECISIONS, EVERYBODY, FILES, Case
 from tests.security.lines import head, line
 from tests.security.province import MONTH, NOW, OWN, Province, province
 
 EXAMPLES = 60
 
 
-def fuzzed(most: int = EXAMPLES) -> Any:
+def fuzzed(most: int = EXAMPLES) -> settings:
     return settings(
         max_examples=most, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
@@ -155,10 +158,30 @@ def raw(here: Province, request: bytes) -> int:
 
 
 READS = sorted({FILES.get(path, path) for method, path in DECISIONS if method == "GET"})
-NAMES = ("facility", "window", "indicator", "measure", "from", "to", "period", "plan", "state", "shard", "next", "done")
+POSITION = re.compile(r"{\w+}")
+NAMES = (
+    *("facility", "window", "indicator", "measure", "from", "to", "period", "plan", "state", "shard", "next", "done"),
+    *("month", "area", "before", "q", "start", "first", "last", "action", "person", "by", "order", "page", "level"),
+    *("ownership", "verdict", "name", "columns", "answered", "last_day", "agent", "into", "day", "part"),
+)
 VALUE = st.one_of(
     st.binary(max_size=12),
-    st.sampled_from([b"", b"\x00", b"%", b"\xff", b"9" * 5000, b"-1", b"1/9" + b"9" * 4400, b"2026-13", b"..", b"'"]),
+    st.sampled_from(
+        [
+            b"",
+            b"\x00",
+            b"%",
+            b"\xff",
+            b"9" * 5000,
+            b"9" * 25,
+            b"2147483648",
+            b"-1",
+            b"1/9" + b"9" * 4400,
+            b"2026-13",
+            b"..",
+            b"'",
+        ]
+    ),
     st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass")),
 )
 
@@ -173,11 +196,16 @@ VALUE = st.one_of(
 @example("/metrics", [("shard", b"1/" + b"9" * 5000)], b"", "prometheus")
 @example("/metrics", [("shard", "١/٢".encode())], b"", "prometheus")
 @example("/login", [("next", b"/\xff")], b"", "admin session")
+@example("/admin/audit", [("start", b"9" * 25)], b"", "admin session")
+@example("/admin/audit", [("start", b"2147483648")], b"", "admin session")
+@example("/admin/audit.csv", [("first", b"\xc4\x91")], b"", "admin session")
+@example("/confirmations.csv", [("month", "tháng".encode())], b"", "admin session")
+@example("/confirmations", [("before", b"x")], b"", "confirmer session")
 def test_any_bytes_in_an_address_or_a_query(
     here: Province, path: str, query: list[tuple[str, bytes]], part: bytes, name: str
 ) -> None:
-    pattern = path.partition("{")
-    written = pattern[0] + (quote_from_bytes(part) + pattern[2].partition("}")[2] if pattern[1] else "")
+    written = POSITION.sub(quote_from_bytes(part).replace("\\", ""), path, count=1)
+    written = Case(EVERYBODY).path(here, written)
     asked = "&".join(f"{key}={quote_from_bytes(value)}" for key, value in query)
     headers = [f"{key}: {value}" for key, value in here.caller(name).headers.items()]
     assert raw(here, head("GET", f"{written}?{asked}", "Connection: close", *headers)) < 500
@@ -222,7 +250,25 @@ def test_any_bytes_instead_of_a_request(here: Province, content: bytes) -> None:
 
 
 FORMS = sorted({path for (method, path), cases in DECISIONS.items() for one in cases if one.is_form})
-FIELDS = ("name", "password", "next", "old", "new", "again", "language", "form_token", "x")
+FIELDS = (
+    *(
+        "name",
+        "password",
+        "next",
+        "old",
+        "new",
+        "again",
+        "language",
+        "form_token",
+        "x",
+        "decision",
+        "digest",
+        "figures",
+    ),
+    *("facility", "who", "first", "last", "day", "value", "evidence", "file", "period", "format", "id", "level"),
+    *("active_from", "bhxh_code", "bhxh_from", "into", "part", "reason", "facilities", "agent", "last_day", "email"),
+    *("answer-cashless", "reason-cashless", "text", "kind", "full_name"),
+)
 
 
 @fuzzed(EXAMPLES)
@@ -238,7 +284,7 @@ def test_any_bytes_in_a_form(
     if path == "/login":  # whose tries are limited, and slow
         fields = [one for one in fields if one[0] not in ("name", "password")]
     caller = here.caller("admin session")
-    path = path.replace("{facility}", OWN).replace("{alert_id}", "1").replace("{", "1").replace("}", "")
+    path = Case(EVERYBODY).path(here, path)
     whole = [("form_token", (caller.form_token or "").encode()), *fields]
     if in_parts:
         kind = "multipart/form-data; boundary=x"
@@ -266,9 +312,35 @@ def test_any_bytes_in_a_form(
 def test_a_form_of_a_strange_kind(here: Province, kind: str) -> None:
     headers = {**here.caller("admin session").headers, "Content-Type": kind}
     for path in FORMS:
-        path = path.replace("{facility}", OWN).replace("{alert_id}", "1").replace("{", "1").replace("}", "")
-        answer = here.http.post(path, content=b"name=x", headers={k: v.encode("latin-1") for k, v in headers.items()})
+        path = Case(EVERYBODY).path(here, path)
+        answer = here.http.post(
+            path, content=b"name=x", headers={k.encode(): v.encode("latin-1") for k, v in headers.items()}
+        )
         assert 400 <= answer.status_code < 500 or answer.status_code == 303
+
+
+NUMBERS = ("alert_id", "alert", "number", "upload", "figure", "job", "pause", "person_id", "source")
+"""Parameters of paths that are ids in the database."""
+
+
+@pytest.mark.slow
+def test_an_id_that_no_database_can_hold_is_one_that_does_not_exist(postgres_url: str, tmp_path: Path) -> None:
+    broken = []
+    with province(tmp_path, postgres_url) as one:
+        for (method, pattern), cases in sorted(DECISIONS.items()):
+            for name in (name for name in NUMBERS if f"{{{name}}}" in pattern):
+                for number in (-1, 0, 2**31, 2**63, 10**30):
+                    case = replace(cases[0], parts={**cases[0].parts, name: str(number)})
+                    may = next(who for who, what in case.row.items() if what == "ok")
+                    caller = one.caller(may, False)
+                    answer = one.http.request(
+                        method, case.path(one, pattern), headers=caller.headers,
+                        **case.request(one, caller.form_token),
+                    )  # fmt: skip
+                    one.http.cookies.clear()
+                    if answer.status_code >= 500:
+                        broken.append((method, pattern, number))
+    assert broken == []
 
 
 # --- texts that people write into addresses

@@ -47,7 +47,7 @@ def problems(answer: httpx.Response) -> list[str]:
     ]
 
 
-ASKED = [
+ASKED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("GET", "/", 200, {}),
     ("GET", "/login", 303, {}),
     ("GET", "/docs/runbook", 200, {}),
@@ -76,7 +76,7 @@ ASKED = [
 @pytest.mark.parametrize("kind", [BROWSER, {"Accept": "*/*"}], ids=["browser", "program"])
 def test_every_answer_has_its_headers_once(here: Province, kind: dict[str, str]) -> None:
     for method, path, status, arguments in ASKED:
-        given: dict[str, Any] = dict(arguments)
+        given = dict(arguments)
         headers = {**here.caller("admin session").headers, **kind, **given.pop("headers", {})}
         if "content" in given:
             headers["Content-Type"] = "application/x-www-form-urlencoded"

@@ -13,9 +13,11 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from collector.gate import SLOWEST, Gate
+from collector.gate import LARGE, MOST_LARGE, SLOWEST, Gate
 from collector.parts import Meters
 from collector.patience import LIMITS, PatientProtocol
+from collector.store.people import Person
+from contract.days import now
 from contract.tally import MAX_BYTES
 from tests.office import Office, a_push, bearer, serving
 from tests.security.lines import answer, dribbling, head, line, seconds, status
@@ -65,6 +67,7 @@ def test_serve_has_these_limits(monkeypatch: pytest.MonkeyPatch, office: Office)
 # --- time
 
 
+FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 MULTIPART = "Content-Type: multipart/form-data; boundary=x"
 PART = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n'
 BODIES = [
@@ -153,6 +156,29 @@ def test_more_connections_than_the_limit_are_told_to_come_later(office: Office) 
         while (found := http.get("/healthz").status_code) == 503 and seconds(begun) < 5:
             time.sleep(0.02)
         assert found == 200
+
+
+def test_only_a_few_large_bodies_are_read_at_once(office: Office) -> None:
+    office.people.add(Person("quản trị", "admin", None), now())
+    size, part = LARGE + 200_000, head("POST", "/facilities/12001/sheets", MULTIPART, "Content-Length: 9000000") + FILE
+    with serving(office.app(), **LIMITS) as http, ExitStack() as stack:
+        for _ in range(MOST_LARGE):
+            stack.enter_context(line(http)).sendall(part + b"x" * size)
+        with line(http) as one:
+            one.settimeout(60)
+            one.sendall(part + b"x" * size)
+            found = one.recv(2000)
+        assert (found[:12], b"retry-after: 30" in found.lower()) == (b"HTTP/1.1 429", True)
+        assert http.get("/healthz").status_code == 200
+        stack.close()
+        begun = time.monotonic()
+        while (answered := _sent(http, size)) == 429 and seconds(begun) < 30:
+            time.sleep(0.05)
+        assert answered == 303  # to the door
+
+
+def _sent(http: httpx.Client, size: int) -> int:
+    return http.post("/facilities/12001/sheets", files={"file": b"x" * size}).status_code
 
 
 # --- size

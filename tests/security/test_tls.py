@@ -65,7 +65,8 @@ class TlsCollector(FaultyCollector):
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__()
         server = self._server
-        server.handle_error = lambda *_: None  # type: ignore[method-assign] (a client that hangs up is part of the tests)
+        # a client that hangs up is part of the tests
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://localhost:{server.server_address[1]}"
 
@@ -114,7 +115,7 @@ def by_agent(directory: Path, url: str, files: dict[str, str]) -> None:
 def by_adapter(directory: Path, url: str, files: dict[str, str]) -> None:
     """One call of an adapter's. Raises SourceUnavailableError."""
     config = SourceConfig("x", "emr.fhir", ("12001",), {}, None, 10, {}, directory)
-    service = Http(config, Connection(url=url, **files))  # type: ignore[arg-type]
+    service = Http(config, Connection(url=url, **files))
     with service.open():
         assert service.call("POST", "api/v1/enrolments", content=b"{}").status == 201
 
@@ -216,16 +217,21 @@ def test_plain_http_over_a_network_is_refused_unless_the_config_says_so_aloud(tm
     with pytest.raises(ConfigError, match="allow_plain_http"):
         load(hospital.config)
     hospital.configure(agent="allow_plain_http = true")
-    settings = load(hospital.config)
-    assert settings.bare == ["[agent]"]
-    with closing(start(settings, now())) as agent:
-        assert any("KHÔNG MÃ HÓA" in one for one in agent.warnings())
-    shown = checking.status(settings, made(tmp_path / "copy"))
-    assert any("KHÔNG MÃ HÓA" in one for one in shown["warnings"])
+    assert load(hospital.config).bare == ["[agent]"]
     config = SourceConfig("x", "emr.fhir", ("12001",), {}, None, 10, {}, tmp_path)
     with pytest.raises(ConfigError, match="allow_plain_http"):
         Http(config, Connection(url=f"http://{host}"))
     Http(config, Connection(url=f"http://{host}", allow_plain_http=True))
+
+
+def test_what_goes_without_tls_is_said_at_each_start_and_in_status(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, collector="http://10.0.0.5")
+    hospital.configure(agent="allow_plain_http = true")
+    settings = load(hospital.config)
+    with closing(start(settings, now())) as agent:
+        assert any("KHÔNG MÃ HÓA" in one for one in agent.warnings())
+    shown = checking.status(settings, made(tmp_path / "copy"))
+    assert any("KHÔNG MÃ HÓA" in one for one in shown["warnings"])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:8080", "127.8.8.8"])

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from collector import store as stores
-from collector.store import Store
+from collector.store import Store, backup
 from collector.store.tables import metadata
 from tests.upgrades.rows import ROWS
 
@@ -43,6 +43,7 @@ def fill(store: Store, revision: str) -> None:
             problems += [f"{table.name}.{name}: no value in rows.py" for name in sorted(columns - filled)]
             for row in rows:
                 connection.execute(table.insert().values(row))
+            backup._reset_sequence(connection, table)
     if problems:
         raise SystemExit("\n".join(problems))
 

@@ -16,7 +16,12 @@ STORE_ID = "0123456789abcdef"
 DAY = date(2026, 10, 9)
 AT = datetime(2026, 11, 2, 9, 30, 15, 123456, tzinfo=LOCAL)
 _DAYS = [date(2026, 10, day) for day in range(1, 32)]
-_FIGURES = '{"cashless":{"adopted":["qr"],"denominator":310,"numerator":155}}'
+_FIGURES = (
+    '{"cashless":{"adopted":["card","qr","transfer","wallet"],"denominator":310,"excluded":[],"expected":29,'
+    '"first":"2026-10-01","last":"2026-10-31","measure":"payments","numerator":155,"percent":"50.0","present":29,'
+    '"tallies":"2cb9b1a029850665a237cc6799fc8976073d4b32d4f1d104435005885646dc40","target":null,"unknown":0,'
+    '"verdict":"no_target"}}'
+)
 
 ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "meta": [{"name": "store_id", "value": STORE_ID}],
@@ -218,10 +223,10 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "id": 11,
             "facility": "12001",
             "period": "2026-10",
-            "decision": "disputed",
-            "digest": "sha256:0",
+            "decision": "confirmed",
+            "digest": f"sha256:{hashed(_FIGURES)}",
             "figures": _FIGURES,
-            "reasons": '{"cashless":"đếm thiếu"}',
+            "reasons": "{}",
             "person": "an",
             "at": AT,
         }

@@ -7,8 +7,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector import collation
 from collector.access import CODE_LIVES
 from collector.pages.admin.entered import Text
+from collector.pages.admin.facilities import PAGE
 from collector.pages.admin.rights import acting, admin
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
@@ -29,19 +31,30 @@ def is_silent(agent: dict[str, Any], moment: datetime) -> bool:
 
 @router.get("")
 def agents_page(
-    parts: Annotated[Parts, Depends(parts_of)], found: Annotated[Reader, Depends(admin)], done: int | None = None
+    parts: Annotated[Parts, Depends(parts_of)],
+    found: Annotated[Reader, Depends(admin)],
+    q: str = "",
+    start: int = 0,
+    done: int | None = None,
 ) -> Response:
-    """All agents, those that are silent first; `done`: how many tokens have just been revoked."""
+    """The agents, those that are silent first; `done`: how many tokens have just been revoked."""
     moment = now()
     with parts.store.read() as connection:
         agents, facilities = access.agents(connection), access.all_facilities(connection)
-        tokens, codes = access.tokens(connection), access.open_codes(connection, moment)
+        valid, codes = access.enrolled(connection), access.open_codes(connection, moment)
         names = {one.id: one.name for one in registry.facilities(connection)}
-    valid = {agent: sum(one.revoked_at is None for one in tokens.get(agent, ())) for agent in (a["id"] for a in agents)}
-    agents.sort(key=lambda one: (valid[one["id"]] == 0, not is_silent(one, moment), one["id"]))
+    silent = {one["id"] for one in agents if one["id"] in valid and is_silent(one, moment)}
+    word = collation.folded(q)
+    shown = [
+        one
+        for one in agents
+        if word in collation.folded(" ".join([one["id"], *(f"{i} {names[i]}" for i in facilities.get(one["id"], ()))]))
+    ]
+    shown.sort(key=lambda one: (one["id"] not in valid, one["id"] not in silent, one["id"]))
+    start = max(start, 0)
     return page(
-        found, "admin_agents.html", agents=agents, facilities=facilities, valid=valid, codes=codes, names=names,
-        silent={one["id"] for one in agents if valid[one["id"]] and is_silent(one, moment)}, done=done,
+        found, "admin_agents.html", agents=shown[start : start + PAGE], count=len(shown), total=len(agents), q=q,
+        start=start, size=PAGE, facilities=facilities, valid=valid, codes=codes, names=names, silent=silent, done=done,
     )  # fmt: skip
 
 
@@ -102,8 +115,8 @@ def agent_page(
         places = access.facilities_of(connection, agent)
         return page(
             found, "admin_agent.html", agent=one, facilities=registry.facilities(connection, places),
-            sources=[each for each in tallies.sources(connection) if each.agent == agent],
-            tokens=access.tokens(connection).get(agent, []),
+            sources=[each for each in tallies.briefs(connection) if each.agent == agent],
+            tokens=access.tokens(connection, agent),
         )  # fmt: skip
 
 

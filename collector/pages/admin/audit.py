@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from collector.audit import NAMES, WORDS
@@ -21,7 +21,7 @@ from contract.errors import BadRequestError, ConfigError
 
 router = APIRouter(prefix="/admin/audit")
 _PAGE = 50
-_EMPTY = (None, [], "")
+_EMPTY: tuple[object, ...] = (None, [], "")
 # More lines than this are asked for by days.
 _MOST_LINES = 50_000
 
@@ -42,7 +42,7 @@ def audit_page(
     facility: str = "",
     first: str = "",
     last: str = "",
-    start: int = 0,
+    start: Annotated[int, Query(le=10**9)] = 0,
 ) -> Response:
     """The newest first; what is not filled in narrows nothing."""
     typed = {"person": person, "action": action, "facility": facility, "first": first, "last": last}

@@ -24,12 +24,12 @@ def signpost_page(parts: Annotated[Parts, Depends(parts_of)], found: Annotated[R
     moment, today = now(), local_day(now())
     with parts.store.read() as connection:
         facilities, accounts = registry.facilities(connection), people.accounts(connection)
-        agents, tokens = access.agents(connection), access.tokens(connection)
+        agents, valid = access.agents(connection), access.enrolled(connection)
         codes = access.open_codes(connection, moment)
-        states = [state_of(one, today) for one in tallies.sources(connection)]
+        states = [state_of(one, today) for one in tallies.briefs(connection)]
         newest = people.changes(connection, most=5)
     active = [one for one in facilities if one.was_active(DayRange(today, today))]
-    enrolled = [one for one in agents if any(each.revoked_at is None for each in tokens.get(one["id"], ()))]
+    enrolled = [one for one in agents if one["id"] in valid]
     plans = [one for one in parts.yardstick.plans if one.first_day <= today <= one.until]
     confirmers = {one.person.facility for one in accounts if one.person.role == "confirmer" and not one.disabled_at}
     return page(

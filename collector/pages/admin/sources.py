@@ -15,7 +15,7 @@ from collector.parts import Parts, parts_of
 from collector.store import Connection, access, registry, tallies
 from collector.store.people import Person
 from collector.store.registry import Facility
-from collector.store.tallies import Source
+from collector.store.tallies import Brief, Source
 from contract.days import local_day, now
 from contract.errors import ConfigError, NotFoundError
 
@@ -23,11 +23,11 @@ router = APIRouter(prefix="/admin/sources")
 State = Literal["good", "failing", "orphaned", "retired", "unheard"]
 
 
-def state_of(one: Source, today: date) -> State:
+def state_of(one: Source | Brief, today: date) -> State:
     """What stands out about a source: the first that holds."""
     if one.last_day is not None and one.last_day < today:
         return "retired"
-    if not one.in_roster:
+    if one.agent is not None and not one.in_roster:
         return "orphaned"
     if one.ok is None:
         return "unheard"
@@ -45,25 +45,29 @@ def sources_page(
     """The list, by facility."""
     today = local_day(now())
     with parts.store.read() as connection:
-        known = tallies.sources(connection)
+        known = tallies.briefs(connection)
         names = {one.id: one.name for one in registry.facilities(connection)}
-        measures: dict[int, list[str]] = {}
-        for claim in tallies.claims(connection, known):
-            if claim.last_day is None:
-                measures.setdefault(claim.source.id, []).append(claim.measure)
     states = {one.id: state_of(one, today) for one in known}
     word = collation.folded(q)
     shown = [
         one
         for one in known
         if (not state or states[one.id] == state)
-        and word in collation.folded(f"{one.facility} {names[one.facility]} {one.name} {one.kind} {one.agent}")
+        and word in collation.folded(f"{one.facility} {names[one.facility]} {one.name} {one.kind} {one.agent or ''}")
     ]
     shown.sort(key=lambda one: (collation.key(names[one.facility]), one.name))
     counts = {each: sum(1 for one in states.values() if one == each) for each in set(states.values())}
     start = max(start, 0)
+    shown_now = shown[start : start + PAGE]
+    with parts.store.read() as connection:
+        of = {one.id: one for one in tallies.sources(connection, sorted({one.facility for one in shown_now}))}
+        rows = [of[one.id] for one in shown_now if one.id in of]
+        measures: dict[int, list[str]] = {}
+        for claim in tallies.claims(connection, rows):
+            if claim.last_day is None:
+                measures.setdefault(claim.source.id, []).append(claim.measure)
     return page(
-        found, "admin_sources.html", sources=shown[start : start + PAGE], count=len(shown), total=len(known),
+        found, "admin_sources.html", sources=rows, count=len(shown), total=len(known),
         start=start, size=PAGE, q=q, state=state, states=states, counts=counts, names=names, measures=measures,
         catalogue=parts.catalogue,
     )  # fmt: skip
@@ -71,10 +75,10 @@ def sources_page(
 
 def _source(connection: Connection, source_id: int) -> tuple[Source, Facility]:
     """Raises NotFoundError."""
-    for one in tallies.sources(connection):
-        if one.id == source_id:
-            return one, registry.facilities(connection, [one.facility])[0]
-    raise NotFoundError("không có nguồn này")
+    one = tallies.source_with(connection, source_id) if 0 < source_id < 2**31 else None
+    if one is None:
+        raise NotFoundError("không có nguồn này")
+    return one, registry.facilities(connection, [one.facility])[0]
 
 
 @router.get("/{source}")
@@ -122,7 +126,7 @@ def _form(
         agents = [each for each, of in access.all_facilities(connection).items() if one.facility in of]
     return page(
         found, "admin_source_form.html", 400 if problems else 200, what=what, source=one, facility=place, typed=typed,
-        problems=problems, later=later, agents=sorted(set(agents) - {one.agent}),
+        problems=problems, later=later, agents=sorted({*agents} - {one.agent}),
     )  # fmt: skip
 
 
