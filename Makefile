@@ -10,7 +10,7 @@ DATABASE ?= sqlite
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fast faults bench lint debian audit sbom lock clean
+.PHONY: help demo test fast faults bench lint debian lock clean audit sbom soak
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)

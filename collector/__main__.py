@@ -203,9 +203,8 @@ def manual_set(context: click.Context, /, day: datetime, person: str, **values: 
         name = TypeAdapter(manual.Words).validate_python(person)
     except ValidationError as error:
         raise ConfigError(sentences("manual set", error)) from None
-    with _ready(context) as (settings, store):
-        with _usage(), store.write() as connection:
-            _, target = manual.enter(connection, yardstick(settings).plans, new, name, now())
+    with _ready(context) as (settings, store), _usage(), store.write() as connection:
+        _, target = manual.enter(connection, yardstick(settings).plans, new, name, now())
     verdict = "đạt" if manual.is_met(target, new.value) else "chưa đạt"
     click.echo(
         f"Đã ghi {target.vi}: {manual.shown(target, new.value)} ngày {new.day:%d/%m/%Y}, "

@@ -167,9 +167,7 @@ def load(
         pauses[pause.facility].append(pause)
     below, baselines = lasting.below_since(connection, ids), lasting.baselines(connection, ids)
     data = {
-        one.id: FacilityData(
-            one, pauses[one.id], [], below=below.get(one.id, {}), baselines=baselines.get(one.id, ())
-        )
+        one.id: FacilityData(one, pauses[one.id], [], below=below.get(one.id, {}), baselines=baselines.get(one.id, ()))
         for one in facilities
     }
     sources, place = _lay_out(connection, data, registry.mergers(connection) if mergers is None else mergers)

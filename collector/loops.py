@@ -44,8 +44,9 @@ class Loops:
     def add_daily(self, name: str, work: Turn, period: timedelta = _DAILY_PERIOD, hour: int = 0) -> None:
         """In one collector of those that share the database: once after start, and once after each local midnight.
 
-        `hour`: never before this hour of the local day. Whether there is something to do is looked at each `period`; work that failed is done again then. `work` must
-        be fit to be done twice on one day: by a collector that takes over, or after a restart.
+        `hour`: never before this hour of the local day. Whether there is something to do is looked at each `period`;
+        work that failed is done again then. `work` must be fit to be done twice on one day: by a collector that takes
+        over, or after a restart.
         """
         done: date | None = None
 

@@ -400,7 +400,7 @@ def test_every_text_of_the_templates_and_of_problems_has_its_english() -> None:
     for file in folder.joinpath("templates").iterdir():
         for _, _, text in environment.extract_translations(file.read_text("utf-8")):  # type: ignore[attr-defined]
             texts |= {text} if isinstance(text, str) else set(text or ())
-    english = {}
+    english: dict[str, str] = {}
     for file in folder.joinpath("translations", "en").iterdir():
         with file.open("rb") as file_of_words:
             english |= {str(one.id): str(one.string) for one in read_po(file_of_words) if one.id}

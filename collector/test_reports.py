@@ -230,7 +230,7 @@ def test_only_what_is_confirmed_has_no_mark(province: Office) -> None:
 
 
 def test_a_correction_after_the_signature_takes_the_confirmation_away(province: Office) -> None:
-    agent = Speaker(province.source("12001").agent, frozenset({"12001"}))
+    agent = Speaker(str(province.source("12001").agent), frozenset({"12001"}))
     sent = [a_tally(day, 2, {"cash": 100, "qr": 100}) for day in OCTOBER]
     assert province.push(agent, sent, at=DRAWN_UP).accepted == len(sent)
     found = {(one["Mã cơ sở"], one["Mã chỉ số"]): one["Xác nhận"] for one in figures(a_report(province))}

@@ -87,7 +87,8 @@ def test_the_sample_agent_toml_shows_every_key_and_is_accepted() -> None:
 def test_the_sample_collector_toml_shows_every_key_and_is_accepted() -> None:
     text = (ROOT / "config" / "collector.toml").read_text("utf-8")
     shapes = {name: field.annotation for name, field in CollectorFile.model_fields.items()}
-    tables = {name: (get_args(shape) or (shape,))[0] for name, shape in shapes.items()}  # `Table | None`: may be left out
+    # `Table | None`: the whole table may be left out
+    tables = {name: (get_args(shape) or (shape,))[0] for name, shape in shapes.items()}
     assert [f"{name}.{key}" for name, table in tables.items() for key in unshown(text, name, table)] == []
     found = CollectorFile.model_validate(tomllib.loads(text))
     defaults = CollectorFile.model_validate({"collector": {"data_dir": "data"}})

@@ -50,6 +50,7 @@ def restore(store: Store, file: Path) -> None:
         copy.migrate()
         store.migrate()
         with copy.read() as source, store.write() as target:
+            _hold_writers(target)
             disabled = [one for one in people.accounts(target) if one.disabled_at is not None]
             _copy(source, target)
             renew_store_id(target)
@@ -91,6 +92,17 @@ def _copy(source: sa.Connection, target: sa.Connection) -> None:
         for part in rows.partitions(at_once):
             target.execute(table.insert(), [dict(row) for row in part])
         _reset_sequence(target, table)
+
+
+def _hold_writers(target: sa.Connection) -> None:
+    """Let writers end what they have begun, and no other begin, until the restore is done; readers see what was.
+
+    On SQLite the transaction itself does. On PostgreSQL a push and a restore that meet in the middle would be a
+    deadlock, which ends either: a push begins with its agent, so that table comes first.
+    """
+    if target.dialect.name == "postgresql":
+        others = (one.name for one in metadata.sorted_tables if one.name != "agent")
+        target.execute(sa.text(f"LOCK TABLE {', '.join(['agent', *others])} IN EXCLUSIVE MODE"))
 
 
 def _reset_sequence(target: sa.Connection, table: sa.Table) -> None:

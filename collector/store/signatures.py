@@ -35,9 +35,7 @@ def add(connection: sa.Connection, one: Signature) -> None:
     values = {name: getattr(one, name) for name in Signature.__slots__}
     connection.execute(signature.insert().values(**{**values, "reasons": as_text(dict(one.reasons))}))
     said = {"digest": one.digest, "reasons": dict(one.reasons)}
-    people.note(
-        connection, one.at, one.person, f"month_{one.decision}", one.period, facility=one.facility, after=said
-    )
+    people.note(connection, one.at, one.person, f"month_{one.decision}", one.period, facility=one.facility, after=said)
 
 
 def of(connection: sa.Connection, facilities: Sequence[str], periods: Sequence[str]) -> dict[str, list[Signature]]:

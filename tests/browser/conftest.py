@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from collector.store.people import Person
 from tests.browser.province import Province
@@ -12,6 +12,7 @@ from tests.browser.province import province as a_province
 from tests.browser.visiting import Screen, Visit, chromium, visiting
 
 Visitor = Callable[..., Visit]
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")

@@ -105,10 +105,12 @@ def test_a_late_correction_reopens_the_month_and_shows_before_and_after(visit: V
 def test_the_keyboard_alone_leads_from_the_login_to_a_confirmed_month(visit: Visitor, province: Province) -> None:
     visitor = visit(None)
     page, keys = visitor.page, visitor.page.keyboard
-    visitor.go("/login")  # the first field has the focus
+    visitor.go("/login")
+    expect(page.get_by_label("Tên đăng nhập")).to_be_focused()
     keys.type(DIRECTOR.name)
     keys.press("Tab")
-    keys.type(PASSWORD)
+    keys.insert_text(PASSWORD)  # as an input method for Vietnamese does
+    expect(page.get_by_label("Tên đăng nhập")).to_have_value(DIRECTOR.name)
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Bệnh viện Đa khoa tỉnh")
     visitor.tab_to("Đến nội dung chính", 1)

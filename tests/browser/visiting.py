@@ -98,7 +98,7 @@ def visiting(
         locale="vi-VN",
         accept_downloads=True,
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     try:
         if who is not None:
             _carry(context, province, who)

@@ -51,17 +51,16 @@ def test_whatever_befalls_a_push_it_is_sent_again_until_it_is_stored_and_nothing
 ) -> None:
     site = site_since(TODAY)
     with closing(Proxy(port, Random(1), site.oracle.heard, {fault: 1}, pace=0.1)) as proxy:
+        got_through = 0
         with monkeypatch.context() as impatient:
             impatient.setattr(link, "_TIMEOUT", httpx.Timeout(0.05 if fault == "buffered" else 20))
-            hasty = pusher_to(site, proxy.url)
-        got_through = 0
-        for _ in range(3):
-            site.change(changing(TODAY))
-            site.poll(NOON)
-            with suppress(CollectorUnavailableError):
-                hasty.push(site.kinds)
-                got_through += 1
-        hasty.close()
+            with closing(pusher_to(site, proxy.url)) as hasty:
+                for _ in range(3):
+                    site.change(changing(TODAY))
+                    site.poll(NOON)
+                    with suppress(CollectorUnavailableError):
+                        hasty.push(site.kinds)
+                        got_through += 1
         assert got_through == (3 if fault in _SLOW else 0)
         assert proxy.faults[fault] >= 3
         proxy.calm = True

@@ -69,7 +69,7 @@ def test_a_renamed_source_keeps_its_days_whoever_was_told_first(
 
     for who in ("the operator", "the hospital") if first == "the operator" else ("the hospital", "the operator"):
         if who == "the operator":
-            sources.rename(office.store, "12001", "his", "his2")
+            sources.rename(office.store, "12001", "his", "his2", NOON)
         else:
             site.configure("[sources.his", "[sources.his2")
         a_while()
@@ -86,7 +86,7 @@ def test_a_retired_source_keeps_its_days_and_its_successor_has_those_after_them(
 ) -> None:
     cut = TODAY - timedelta(days=2)
     before = [one for one in site.stored() if one.key.source == "his"]
-    sources.retire(office.store, "12001", "his", cut - timedelta(days=1))
+    sources.retire(office.store, "12001", "his", cut - timedelta(days=1), NOON)
     work(site, fate)
     site.configure("[sources.his", "[sources.his2")
     site.configure('kind = "his.sql"', f'kind = "his.sql"\nfrom = "{cut}"')
@@ -127,7 +127,7 @@ def test_a_source_that_was_moved_to_another_pc_is_the_new_ones_and_the_forgotten
     work(site, fate)
     assert site.stored() == before
     for name in ("his", "invoices"):
-        sources.move(office.store, "12001", name, token.partition(".")[0])
+        sources.move(office.store, "12001", name, token.partition(".")[0], NOON)
     at("old")
     site.push(NOON)
     assert site.stored() == before

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from datetime import date, timedelta
 from heapq import heappop, heappush
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -95,7 +96,7 @@ class Herd:
         self._free_at = 0.0
         self._inside: deque[float] = deque()
         self._left = [batches] * agents
-        self._services = [Service(cast(Any, None), now) for _ in range(agents)]
+        self._services = [Service(cast(Any, SimpleNamespace(warnings=list)), now) for _ in range(agents)]
         self._due: list[tuple[float, int]] = []
         for agent, service in enumerate(self._services):
             service._failures = 20  # it was refused for a month
