@@ -6,6 +6,7 @@ SECONDS ?=
 KILLS ?= 300
 SEED ?= 1
 DATABASE ?= sqlite
+DAYS ?= 30
 # the tests start Python hundreds of times: compiled once, each starts in half the time
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -27,6 +28,9 @@ fast: $(VENV)/test.stamp  ## the tests that need no server
 
 faults: $(VENV)/test.stamp  ## kill -9 at random on a bad line: nothing lost, nothing invented; KILLS=300 SEED=1 DATABASE=postgresql
 	@$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED) --database $(DATABASE)
+
+soak: $(VENV)/test.stamp  ## a month in minutes: memory and disk stay flat; DAYS=30
+	$(BIN)/python -m tests.soak --days $(DAYS)
 
 bench: $(VENV)/test.stamp  ## every claim beside its peer, in one run
 	$(BIN)/python -m benchmarks

@@ -333,6 +333,8 @@ def facility_list(context: click.Context) -> None:
 @click.pass_context
 def facility_pause(context: click.Context, facility_id: str, first: datetime, last: datetime, reason: str) -> None:
     """Những ngày không chờ số liệu của cơ sở."""
+    if first > last:
+        raise ConfigError("--from phải không sau --to")
     with _ready(context) as (_, store):
         lists.pause(store, Pause(facility_id, first.date(), last.date(), reason), now())
     click.echo("Đã ghi.")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from collector.pages.admin import calendar, plans
+from collector.pages.admin import audit, calendar, plans
 from collector.pages.rendering import LANGUAGE_COOKIE
 from collector.people import SESSION_COOKIE
 from collector.store import people as stored
@@ -565,6 +565,9 @@ def test_the_audit_is_filtered_paged_and_taken_away_as_csv(office: Office, sep: 
     mine = sep.get("/admin/audit", params={"person": "sep", "facility": "12030"})
     assert len(Page(mine).every("tr")) == 2
     assert "Thêm cơ sở" in text_of(mine) and "tên: =1+1" in text_of(mine)
+    assert audit.read('{"day":"2026-11-01","until":"2026-11-27T12:00:00+07:00"}', False) == [
+        ("day", "01/11/2026"), ("until", "12:00 27/11/2026"),
+    ]  # fmt: skip
     assert len(Page(sep.get("/admin/audit?action=facility_added")).every("tr")) == 51
     link = next(
         one for one in Page(sep.get("/admin/audit?action=facility_added")).every("a") if one.get("rel") == "next"

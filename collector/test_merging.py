@@ -204,6 +204,7 @@ def test_whatever_is_merged_into_whatever_every_case_counts_once_where_its_line_
     for day in DAYS:
         counted: dict[str, list[str]] = {one: [] for one in ids}
         for feed in feeds(mergers, ids):
+            assert feed.first is None or feed.last is None or feed.first <= feed.last
             if feed.holds(day):
                 counted[feed.facility].append(feed.giver)
         expected: dict[str, list[str]] = {one: [] for one in ids}

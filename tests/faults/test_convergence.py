@@ -118,7 +118,7 @@ def some(actions: list[str]) -> st.SearchStrategy[list[str]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=some(HARMLESS))
 def test_changes_losses_retries_and_restarts_end_with_what_the_source_said_last(actions: list[str]) -> None:
     with lived(actions) as site:
@@ -128,7 +128,7 @@ def test_changes_losses_retries_and_restarts_end_with_what_the_source_said_last(
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=35, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=some(list(ACTIONS)))
 def test_machines_that_return_to_an_older_state_agree_again_after_a_night(actions: list[str]) -> None:
     with lived(actions) as site:

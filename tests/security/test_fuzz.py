@@ -29,7 +29,7 @@ from tests.security.decisions import DECISIONS, EVERYBODY, FILES, Case
 from tests.security.lines import head, line
 from tests.security.province import MONTH, NOW, OWN, Province, province
 
-EXAMPLES = 60
+EXAMPLES = 40
 
 
 def fuzzed(most: int = EXAMPLES) -> settings:

@@ -17,7 +17,7 @@ from tests.security.province import Province, province
 
 pytestmark = pytest.mark.slow
 CALLERS = ("nobody", "agent", "admin token", "confirmer token", "alertmanager")
-EACH = 12
+EACH = 6
 """Requests for each operation, right and wrong by the document; the callers take turns."""
 
 

@@ -27,7 +27,7 @@ def main() -> int:
         told = " ".join(f"{one / _MIB:.1f}" for one in taken[:: max(1, len(taken) // 10)])
         click.echo(f"{name:17} MiB: {told} … {taken[-1] / _MIB:.1f}   growth {growth(taken):+.1%}")
     click.echo(
-        f"days={found.days} pushes={found.pushes} scrapes={found.scrapes} tallies={found.tallies} "
+        f"days={found.days} pushes={found.pushes} scrapes={found.scrapes} tallies={found.tallies} logged={found.logged} "
         f"bytes_a_tally={bytes_a_tally(found):.0f} backup_bytes={found.backup_bytes} "
         f"seconds={time.monotonic() - started:.0f}"
     )

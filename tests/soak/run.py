@@ -2,10 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,12 +27,13 @@ _LATE_DAYS = 3
 
 @dataclass
 class Figures:
-    """What was taken at the end of each day: bytes. `tallies`: how many are stored."""
+    """What was taken at the end of each day: bytes. `tallies`, `logged`: how many are stored."""
 
     days: int
     pushes: int = 0
     scrapes: int = 0
     tallies: int = 0
+    logged: int = 0
     collector_memory: list[int] = field(default_factory=list)
     collector_disk: list[int] = field(default_factory=list)
     collector_wal: list[int] = field(default_factory=list)
@@ -64,7 +66,7 @@ def run(directory: Path, days: int, facilities: int, polls: int) -> Figures:
             today = local_day(now())
             for number in range(days):
                 for poll in range(polls):
-                    a_round(client, tokens, today - timedelta(days=days - 1 - number), poll, figures)
+                    a_round(client, tokens, today - timedelta(days=days - number), poll, figures)
                 people_look(client, reader, ids[0])
                 figures.collector_memory.append(memory(process.pid))
                 figures.collector_disk.append(size(directory / "data"))
@@ -74,7 +76,9 @@ def run(directory: Path, days: int, facilities: int, polls: int) -> Figures:
                 figures.agent_disk.append(line["disk"])
         desk.run("backup", str(directory / "copy"))
         figures.backup_bytes = (directory / "copy").stat().st_size
-        figures.tallies = days * facilities * len(MEASURES) + days
+    with closing(sqlite3.connect(directory / "data" / "collector.sqlite")) as connection:
+        (figures.tallies,) = connection.execute("SELECT COUNT(*) FROM tally").fetchone()
+        (figures.logged,) = connection.execute("SELECT COUNT(*) FROM tally_log").fetchone()
     return figures
 
 
@@ -93,19 +97,22 @@ def serving(desk: Desk) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Clien
 
 
 def a_round(client: httpx.Client, tokens: dict[str, str], day: date, poll: int, figures: Figures) -> None:
-    """Each facility pushes once: the running day has moved on; at night late days are corrected, and compared."""
+    """Each facility pushes once: the running day has moved on; at night `day` is told whole, and late days corrected.
+
+    The running day is always today, for the collector's clock is not moved.
+    """
     for facility, token in tokens.items():
-        moved = {measure: {CATEGORIES[measure]: 10 * poll + 1} for measure in MEASURES}
-        sent = [tally(facility, measure, day, poll + 1, counts) for measure, counts in moved.items()]
+        moved = figures.pushes + 1  # higher each time
+        sent = [tally(facility, one, local_day(now()), moved, {CATEGORIES[one]: moved}) for one in MEASURES]
         if poll == 0:
-            # what was late or has been signed since: higher than any revision of the day itself
-            late = [day - timedelta(days=back) for back in range(1, _LATE_DAYS + 1)]
-            sent += [
-                tally(facility, "payments", one, 10_000 - (day - one).days, {"qr": 999, "cash": 1}) for one in late
-            ]
+            sent += [tally(facility, one, day, 1, {CATEGORIES[one]: 100}) for one in MEASURES]
+            # what was late, or has been signed since
+            late = [(day - timedelta(days=back), back + 1) for back in range(1, _LATE_DAYS + 1)]
+            sent += [tally(facility, "payments", one, number, {"qr": 100, "cash": number}) for one, number in late]
         source = a_source(facilities=[facility], measures=list(MEASURES), read_at=now().isoformat())
         body = a_push(token.partition(".")[0], sent, [source], sent_at=now().isoformat())
-        client.post("/api/v1/tallies", json=body, headers=bearer(token)).raise_for_status()
+        answer = client.post("/api/v1/tallies", json=body, headers=bearer(token))
+        assert (answer.json()["accepted"], answer.json()["stale"]) == (len(sent), []), answer.text
         figures.pushes += 1
         if poll == 0:
             asked = {"from": str(day - timedelta(days=35)), "to": str(day)}

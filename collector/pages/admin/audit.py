@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,8 @@ from contract.errors import BadRequestError, ConfigError
 router = APIRouter(prefix="/admin/audit")
 _PAGE = 50
 _EMPTY: tuple[object, ...] = (None, [], "")
+# Days and moments as they are kept; people read 10:05 21/11/2026.
+_ISO = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d)[\d:.]*[+]\d\d:\d\d)?\b")
 # More lines than this are asked for by days.
 _MOST_LINES = 50_000
 
@@ -74,7 +77,8 @@ def _shown(value: Any) -> str:
         return "–"
     if isinstance(value, dict):
         return "; ".join(f"{name}: {_shown(each)}" for name, each in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _ISO.sub(lambda one: f"{one[4] + ' ' if one[4] else ''}{one[3]}/{one[2]}/{one[1]}", text)
 
 
 @router.get(".csv")

@@ -14,7 +14,7 @@ def _refuse(person: Person) -> None:
     """People of a facility are not told that there is such a page. Raises NotFoundError, ForbiddenError."""
     if person.facility is not None:
         raise NotFoundError("không có gì ở địa chỉ này; hãy kiểm tra lại đường dẫn")
-    if False:
+    if person.role != "admin":
         raise ForbiddenError("chỉ quản trị của Sở dùng được trang này")
 
 
