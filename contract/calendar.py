@@ -52,7 +52,7 @@ class Calendar:
         """The name of the public holiday, or of the further day off; None on other days, weekends among them."""
         if day in self.work:
             return None
-        return self.off.get(day) or _public(day.year).get(day)
+        return self.off.get(day) or _named(day.year).get(day)
 
     def is_working(self, day: date) -> bool:
         """Monday to Friday without holidays, and the days that are worked instead."""
@@ -65,6 +65,12 @@ class Calendar:
 def _public(year: int) -> holidays.HolidayBase:
     # a day may be moved by what happens in the year beside it
     return holidays.country_holidays("VN", years=(year - 1, year, year + 1), language="vi", expand=False)
+
+
+@cache
+def _named(year: int) -> Mapping[date, str]:
+    # asked for every day of every window: the library would look at what kind of day it is given, each time
+    return dict(_public(year).items())
 
 
 def load(file: Path | None) -> Calendar:

@@ -27,8 +27,8 @@ def main() -> int:
         told = " ".join(f"{one / _MIB:.1f}" for one in taken[:: max(1, len(taken) // 10)])
         click.echo(f"{name:17} MiB: {told} … {taken[-1] / _MIB:.1f}   growth {growth(taken):+.1%}")
     click.echo(
-        f"days={found.days} pushes={found.pushes} scrapes={found.scrapes} tallies={found.tallies} logged={found.logged} "
-        f"bytes_a_tally={bytes_a_tally(found):.0f} backup_bytes={found.backup_bytes} "
+        f"days={found.days} pushes={found.pushes} scrapes={found.scrapes} tallies={found.tallies} "
+        f"logged={found.logged} bytes_a_tally={bytes_a_tally(found):.0f} backup_bytes={found.backup_bytes} "
         f"seconds={time.monotonic() - started:.0f}"
     )
     return 1 if max(growth(found.collector_memory), growth(found.agent_memory)) > 0.1 else 0
