@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 _WEEKS = 13
 _MOST_CORRECTIONS = 30
 SVG = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, max-age=60",
 }
