@@ -8,7 +8,7 @@ from rich.progress import track
 
 from benchmarks.folders import show
 
-PROGRAMS = ("his_sql", "bhyt_xml", "einvoice_xml")
+PROGRAMS = ("his_sql", "bhyt_xml", "einvoice_xml", "portal")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
@@ -98,8 +98,3 @@ def _await(address: str) -> None:
             pass
         time.sleep(0.2)
     raise TimeoutError("the collector is not ready")
-
-
-def moment_of(day: date) -> datetime:
-    """Noon of a day, as the collector's clock would say."""
-    return datetime.combine(day, now().timetz()).replace(hour=12)
