@@ -62,7 +62,8 @@ def test_whatever_befalls_a_push_it_is_sent_again_until_it_is_stored_and_nothing
                         hasty.push(site.kinds)
                         got_through += 1
         assert got_through == (3 if fault in _SLOW else 0)
-        assert proxy.faults[fault] >= 3
+        # whoever waits so little has often gone before the proxy has even taken the connection
+        assert proxy.faults[fault] >= (1 if fault == "buffered" else 3)
         proxy.calm = True
         with closing(pusher_to(site, proxy.url)) as pusher:
             pusher.push(site.kinds)
