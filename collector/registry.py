@@ -2,7 +2,6 @@
 
 import csv
 import io
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args
 from openpyxl import load_workbook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from collector import collation
 from collector.store import Connection, Store, people, registry
 from collector.store.people import OPERATOR
 from collector.store.registry import Code, Facility, Pause
@@ -277,7 +277,7 @@ def _columns(file: str, heading: Sequence[object]) -> tuple[dict[str, int], list
     columns: dict[str, int] = {}
     problems = []
     for place, cell in enumerate(heading):
-        folded = _folded(cell)
+        folded = collation.folded(str(cell or ""))
         name = next((name for name, forms in _HEADINGS.items() if folded in forms), None)
         if name in columns:
             problems.append(f"{file}: dòng 1: cột {name} có hai lần")
@@ -313,14 +313,8 @@ def _cell(value: object) -> object:
 
 
 def _known(value: object, names: Mapping[str, Sequence[str]]) -> object:
-    folded = _folded(value)
+    folded = collation.folded(str(value or ""))
     return next((code for code, forms in names.items() if folded == code or folded in forms), value)
-
-
-def _folded(value: object) -> str:
-    """Lower case, no diacritics, single spaces: how headings and words are compared."""
-    text = unicodedata.normalize("NFD", str(value or "").replace("Đ", "D").replace("đ", "d"))
-    return " ".join("".join(char for char in text if not unicodedata.combining(char)).lower().split())
 
 
 assert set(_LEVELS) == set(get_args(Level))

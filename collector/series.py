@@ -61,7 +61,8 @@ class Series:
 
     def month(self, days: DayRange) -> Month:
         """A calendar month of single days, summed up."""
-        told = sum(1 << (day.day - 1) for day in self._told if day in days)
+        first, after = bisect_left(self._told, days.first), bisect_right(self._told, days.last)
+        told = sum(1 << (day.day - 1) for day in self._told[first:after])
         there = sum(1 << (day.day - 1) for day in days if day in self.there)
         return Month({category: n for category, n in self.counts(days).items() if n}, told, there)
 

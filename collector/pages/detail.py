@@ -108,7 +108,6 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
         finding_words=WORDS,
         corrected=corrected,
         catalogue=parts.catalogue,
-        today=local_day(one.moment),
     )
 
 

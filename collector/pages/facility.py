@@ -18,7 +18,7 @@ from collector.standings import Standing
 from collector.store import alerts, corrections, registry
 from collector.store.people import Person
 from collector.store.tallies import Source
-from contract.days import local_day, now
+from contract.days import now
 from contract.errors import BadRequestError, NotFoundError
 from contract.findings import WORDS
 from contract.verdict import Verdict
@@ -79,7 +79,6 @@ def shown(
     problem: tuple[int, str, str] | None = None,
 ) -> Response:
     """The page; `problem`: with which answer, what is wrong, and what was written."""
-    moment = now()
     place = place_of(parts, who, facility)
     with parts.store.read() as connection:
         told = alerts.alerts(connection, facility, "open", _MOST_ALERTS)
@@ -107,11 +106,9 @@ def shown(
         problem=problem,
         may_answer=who.role in ("admin", "confirmer"),
         months=list(reversed(place.months)),
-        closed=confirm.closed(moment),
         corrected=corrected,
         merged=[(names.get(one, one), names.get(other.into, other.into), other.day) for one, other in merged],
         finding_words=WORDS,
-        today=local_day(moment),
     )
 
 

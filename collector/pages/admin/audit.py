@@ -1,7 +1,5 @@
 """The audit: who changed what, when, before and after; and the same as CSV."""
 
-import csv
-import io
 import json
 import re
 from typing import Annotated, Any
@@ -15,6 +13,8 @@ from collector.pages.admin.entered import day
 from collector.pages.admin.rights import admin
 from collector.pages.rendering import HEADERS, Reader, page
 from collector.parts import Parts, parts_of
+from collector.reports import csv
+from collector.reports.blocks import Cell, Column, Table
 from collector.store import people
 from collector.store.people import Change, Wanted
 from contract.days import LOCAL
@@ -29,29 +29,30 @@ _ISO = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d)[\d:.]*[+]\d\d:\d\d)?\
 _MOST_LINES = 50_000
 
 
-def wanted(person: str = "", action: str = "", facility: str = "", first: str = "", last: str = "") -> Wanted:
+def filters(person: str = "", action: str = "", facility: str = "", first: str = "", last: str = "") -> dict[str, str]:
+    """What an address asks for, as it was typed."""
+    return {"person": person, "action": action, "facility": facility, "first": first, "last": last}
+
+
+def wanted(typed: dict[str, str]) -> Wanted:
     """The lines asked for. Raises ConfigError for a day that is none."""
     return Wanted(
-        facility.strip() or None, person.strip() or None, action or None, day(first, "từ ngày"), day(last, "đến ngày")
-    )
+        typed["facility"].strip() or None, typed["person"].strip() or None, typed["action"] or None,
+        day(typed["first"], "từ ngày"), day(typed["last"], "đến ngày"),
+    )  # fmt: skip
 
 
 @router.get("")
 def audit_page(
     parts: Annotated[Parts, Depends(parts_of)],
     found: Annotated[Reader, Depends(admin)],
-    person: str = "",
-    action: str = "",
-    facility: str = "",
-    first: str = "",
-    last: str = "",
+    typed: Annotated[dict[str, str], Depends(filters)],
     start: Annotated[int, Query(le=10**9)] = 0,
 ) -> Response:
     """The newest first; what is not filled in narrows nothing."""
-    typed = {"person": person, "action": action, "facility": facility, "first": first, "last": last}
     start, problems, asked = max(start, 0), list[str](), Wanted()
     try:
-        asked = wanted(**typed)
+        asked = wanted(typed)
     except ConfigError as error:
         problems = error.problems
     with parts.store.read() as connection:
@@ -85,30 +86,22 @@ def _shown(value: Any) -> str:
 def audit_csv(
     parts: Annotated[Parts, Depends(parts_of)],
     found: Annotated[Reader, Depends(admin)],
-    person: str = "",
-    action: str = "",
-    facility: str = "",
-    first: str = "",
-    last: str = "",
+    typed: Annotated[dict[str, str], Depends(filters)],
 ) -> Response:
-    """The same lines for Excel in Vietnamese: UTF-8 with its mark, semicolons; at most 50,000."""
+    """The same lines for Excel in Vietnamese, at most 50,000."""
     try:
-        asked = wanted(person, action, facility, first, last)
+        asked = wanted(typed)
     except ConfigError as error:
         raise BadRequestError(str(error)) from None
     with parts.store.read() as connection:
         lines = people.changes(connection, most=_MOST_LINES, wanted=asked)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    writer.writerow(["lúc", "ai", "việc", "mã việc", "cơ sở", "đối tượng", "trước", "sau"])
-    writer.writerows(map(_row, lines))
+    titles = ("lúc", "ai", "việc", "mã việc", "cơ sở", "đối tượng", "trước", "sau")
+    table = Table("Nhật ký", [Column(title, 12) for title in titles], [_row(one) for one in lines])
     headers = {**HEADERS, "Content-Disposition": 'attachment; filename="nhat-ky.csv"'}
-    return Response(text.getvalue().encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(csv.lines(table), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _row(one: Change) -> list[str]:
+def _row(one: Change) -> list[Cell]:
     action = WORDS[one.action].vi if one.action in WORDS else one.action
     at = f"{one.at.astimezone(LOCAL):%d/%m/%Y %H:%M:%S}"
-    cells = [at, one.person, action, one.action, one.facility or "", one.subject, one.before or "", one.after or ""]
-    # Excel would calculate what begins so
-    return [f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells]
+    return [at, one.person, action, one.action, one.facility or "", one.subject, one.before or "", one.after or ""]

@@ -1,5 +1,7 @@
 """People: the list, adding and changing one, a first password and an API token shown once, disabling."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -207,12 +209,7 @@ def make_password(
     person_id: int,
 ) -> Response:
     """A first password: the answer is the only page that shows it, so there is no redirect."""
-    account = _account(parts, person_id)
-    try:
-        secret = parts.people.first_password(account.person.name, now(), person.name)
-    except BadRequestError as error:
-        return _person_page(parts, found, account, problem=str(error))
-    return page(found, "admin_secret.html", what="password", secret=secret, account=account)
+    return _secret_page(parts, found, person_id, "password", parts.people.first_password, person.name)
 
 
 @router.post("/{person_id}/token")
@@ -223,9 +220,16 @@ def make_token(
     person_id: int,
 ) -> Response:
     """A personal API token, shown on this page only."""
+    return _secret_page(parts, found, person_id, "token", parts.people.new_token, person.name)
+
+
+def _secret_page(
+    parts: Parts, found: Reader, person_id: int, what: str, make: Callable[[str, datetime, str], str], by: str
+) -> Response:
+    """What was made for somebody; or their page, with why not."""
     account = _account(parts, person_id)
     try:
-        secret = parts.people.new_token(account.person.name, now(), person.name)
+        secret = make(account.person.name, now(), by)
     except BadRequestError as error:
         return _person_page(parts, found, account, problem=str(error))
-    return page(found, "admin_secret.html", what="token", secret=secret, account=account)
+    return page(found, "admin_secret.html", what=what, secret=secret, account=account)
