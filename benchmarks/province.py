@@ -15,9 +15,8 @@ import httpx
 
 from collector import registry
 from collector.people import People
-from collector.store import Store, access, as_text, tallies
+from collector.store import Connection, Store, access, as_text, tallies
 from collector.store.people import Person
-from collector.store.tallies import Row
 from contract import catalogue
 from contract.days import local_day, now
 from demo.running import reserve
@@ -29,7 +28,10 @@ _AREAS = 20
 
 
 def fill(store: Store, facilities: int, days: int, last: date | None = None) -> list[str]:
-    """Register facilities and give them `days` days of tallies up to `last` (today); returns their ids."""
+    """Register facilities in an SQLite store and give them `days` days of tallies up to `last` (today).
+
+    Returns their ids.
+    """
     known, moment, last = catalogue.load(), now(), last or local_day(now())
     ids = [f"{40_000 + n}" for n in range(facilities)]
     cells = [
@@ -47,21 +49,29 @@ def fill(store: Store, facilities: int, days: int, last: date | None = None) -> 
     return ids
 
 
-def _tell(connection: object, facility: str, measures: dict[str, list[str]], days: int, last: date, seed: int) -> None:
+def _tell(
+    connection: Connection, facility: str, measures: dict[str, list[str]], days: int, last: date, seed: int
+) -> None:
     chance, moment = Random(seed), now()
     values = {"facility": facility, "name": "his", "agent": "bench", "kind": "his.sql", "in_roster": True, "ok": True}
-    source = tallies.add_source(connection, {**values, "read_at": moment, "newest_day": last})  # type: ignore[arg-type]
-    tallies.add_claims(connection, source, measures)  # type: ignore[arg-type]
-    texts = {
-        code: [as_text({one: chance.randint(1, 200) for one in categories}) for _ in range(50)]
-        for code, categories in measures.items()
-    }
+    source = tallies.add_source(connection, {**values, "read_at": moment, "newest_day": last})
+    tallies.add_claims(connection, source, measures)
+    texts = {code: _days(chance, categories) for code, categories in measures.items()}
+    # as time goes, and as the driver has it: what is measured is not how the figures came here
+    received = moment.replace(tzinfo=None).isoformat(" ")
+    spoken = [str(last - timedelta(days=n)) for n in range(days)]
     rows = [
-        Row(source.id, code, last - timedelta(days=n), 1, texts[code][(n * 7 + seed) % 50])
-        for code in measures
-        for n in reversed(range(days))  # as time goes: the store's pages fill up
+        (source.id, code, spoken[n], 1, texts[code][(n * 7 + seed) % 50], received)
+        for code in sorted(measures)
+        for n in reversed(range(days))
     ]
-    tallies.insert(connection, rows, moment)  # type: ignore[arg-type]
+    connection.exec_driver_sql("INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _days(chance: Random, categories: list[str]) -> list[str]:
+    """Fifty days of a measure: each category has its usual number of cases, and scatters around it."""
+    usual = {one: chance.randint(1, 200) for one in categories}
+    return [as_text({one: round(n * chance.uniform(0.9, 1.1)) for one, n in usual.items()}) for _ in range(50)]
 
 
 @contextmanager

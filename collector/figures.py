@@ -11,7 +11,8 @@ from collector.series import Counts, Month, Series
 from collector.store import Connection, lasting, months, registry, tallies
 from collector.store.lasting import Baseline
 from collector.store.registry import Facility, Merger, Pause
-from collector.store.tallies import Claim, Row, Source
+from collector.store.tallies import Claim, Source
+from contract import daybits
 from contract.calendar import Calendar
 from contract.catalogue import Cadence, Catalogue
 from contract.days import DayRange
@@ -29,52 +30,54 @@ class FacilityData:
     sources: list[Source]
     claims: dict[str, list[Claim]] = field(default_factory=lambda: defaultdict(list))
     """By measure."""
-    rows: dict[tuple[int, str], dict[date, Row]] = field(default_factory=lambda: defaultdict(dict))
-    """By (source id, measure)."""
+    rows: dict[tuple[int, str], Mapping[date, Mapping[str, int]]] = field(default_factory=dict)
+    """By (source id, measure): the tallies, day → counts without zeros."""
     below: Mapping[str, datetime] = field(default_factory=dict)
     """By indicator: since when it is below its target."""
     baselines: Sequence[Baseline] = ()
     months: Mapping[date, Mapping[str, Month]] = field(default_factory=dict)
     """First day → measure: what was before the days that are loaded."""
-    _by_day: dict[str, Mapping[date, Counts]] = field(default_factory=dict)
+    _by_day: dict[str, Mapping[date, Mapping[str, int]]] = field(default_factory=dict)
     _series: dict[str, Series] = field(default_factory=dict)
-    _expected: dict[tuple[Cadence, DayRange], list[date]] = field(default_factory=dict)
+    _expected: dict[tuple[Cadence, DayRange], int] = field(default_factory=dict)
+    _cadence: dict[tuple[str, Cadence], Cadence] = field(default_factory=dict)
+    _last_read: dict[tuple[str, date], datetime | None] = field(default_factory=dict)
+    _newest_period: dict[tuple[str, Cadence, date], DayRange | None] = field(default_factory=dict)
 
     def counted(self, measure: str) -> list[Claim]:
         """The claims that count, the oldest first (a check source is compared, never added)."""
         return [claim for claim in self.claims.get(measure, []) if claim.source.role == "count"]
 
-    def by_day(self, measure: str) -> Mapping[date, Counts]:
+    def by_day(self, measure: str) -> Mapping[date, Mapping[str, int]]:
         """The counts of every day that has a tally: parts added; of rivals, those who came first."""
         if measure not in self._by_day:
-            claims = self.counted(measure)
-            if len(claims) == 1:
-                rows = self.rows.get((claims[0].source.id, measure), {})
-                # as below, and much faster: of most measures there is one source
-                self._by_day[measure] = {
-                    day: Counts(row.by_category) for day, row in rows.items() if not claims[0].is_retired(day)
-                }
-                return self._by_day[measure]
-            days: dict[date, Counts] = {}
-            counted: dict[date, list[Claim]] = defaultdict(list)
-            for claim, day, row in self._in_order(measure):
-                if all(one.adds_to(claim, day) for one in counted[day]):
-                    counted[day].append(claim)
-                    _add(days.setdefault(day, Counts()), row.by_category)
-            self._by_day[measure] = days
+            self._by_day[measure] = self._added(measure)
         return self._by_day[measure]
 
-    def _in_order(self, measure: str) -> Iterator[tuple[Claim, date, Row]]:
+    def _added(self, measure: str) -> Mapping[date, Mapping[str, int]]:
+        claims = self.counted(measure)
+        if len(claims) == 1 and claims[0].source.last_day is None:
+            # as below, and much faster: of most measures there is one source
+            return self.rows.get((claims[0].source.id, measure), {})
+        days: dict[date, dict[str, int]] = {}
+        counted: dict[date, list[Claim]] = defaultdict(list)
+        for claim, day, counts in self._in_order(measure):
+            if all(one.adds_to(claim, day) for one in counted[day]):
+                counted[day].append(claim)
+                _add(days.setdefault(day, {}), counts)
+        return days
+
+    def _in_order(self, measure: str) -> Iterator[tuple[Claim, date, Mapping[str, int]]]:
         """All tallies that may count. Days after the end of a claim come last: they fill what nobody else counted."""
         late = []
         for claim in self.counted(measure):
-            for day, row in self.rows.get((claim.source.id, measure), {}).items():
+            for day, counts in self.rows.get((claim.source.id, measure), {}).items():
                 if claim.is_retired(day):
                     continue
                 if claim.last_day is not None and day > claim.last_day:
-                    late.append((claim, day, row))
+                    late.append((claim, day, counts))
                 else:
-                    yield claim, day, row
+                    yield claim, day, counts
         yield from late
 
     def series(self, measure: str) -> Series:
@@ -94,8 +97,8 @@ class FacilityData:
                 _add(total, found[day])
         return total
 
-    def expected(self, cadence: Cadence, days: DayRange, calendar: Calendar) -> list[date]:
-        """The days of `days` for which a tally is expected."""
+    def expected(self, cadence: Cadence, days: DayRange, calendar: Calendar) -> int:
+        """The days of `days` for which a tally is expected, as bits (daybits.py)."""
         key = cadence, days
         if key not in self._expected:
             self._expected[key] = windows.expected(cadence, self.facility, self.pauses, days, calendar)
@@ -103,31 +106,48 @@ class FacilityData:
 
     def cadence(self, measure: str, least: Cadence) -> Cadence:
         """The longest cadence of the sources that count this measure, not shorter than the catalogue's."""
-        counted = self.counted(measure)
-        # of a facility that is merged or closed all have ended: its history keeps the cadence it had
-        going_on = [claim for claim in counted if claim.source.last_day is None] or counted
-        own = [claim.source.cadence for claim in going_on]
-        return max([least, *(one for one in own if one)], key=windows.CADENCES.index)
+        key = measure, least
+        if key not in self._cadence:
+            counted = self.counted(measure)
+            # of a facility that is merged or closed all have ended: its history keeps the cadence it had
+            going_on = [claim for claim in counted if claim.source.last_day is None] or counted
+            own = [claim.source.cadence for claim in going_on]
+            self._cadence[key] = max([least, *(one for one in own if one)], key=windows.CADENCES.index)
+        return self._cadence[key]
 
     def last_read(self, measure: str, today: date) -> datetime | None:
         """When an owner of this measure was last read with success; None: never, or nobody has said."""
+        key = measure, today
+        if key not in self._last_read:
+            self._last_read[key] = self._read(measure, today)
+        return self._last_read[key]
+
+    def _read(self, measure: str, today: date) -> datetime | None:
         owners: list[Claim] = []
         for claim in self.counted(measure):
             # a rival that waits behind an owner counts nothing: that it is read says nothing
             if claim.covers(today) and all(one.adds_to(claim, today) for one in owners):
                 owners.append(claim)
-        found = [
-            one.source.failing[measure] or one.source.since if measure in one.source.failing else one.source.read_at
-            for one in owners
-        ]
+        found = []
+        for one in owners:
+            failing = one.source.failing
+            found.append(failing[measure] or one.source.since if measure in failing else one.source.read_at)
         return max((one for one in found if one is not None), default=None)
 
-    def _there(self, measure: str) -> set[date]:
-        """The days that have a tally from every part that is to count them."""
-        claims = self.counted(measure)
-        days = {day for one in claims for day in self.rows.get((one.source.id, measure), ()) if not one.is_retired(day)}
-        # of a single source, whatever is there is all there is
-        return days if len(claims) == 1 else {day for day in days if self._is_there(measure, (day,), day, day)}
+    def _there(self, measure: str) -> int:
+        """The days (as bits) that have a tally from every part that is to count them."""
+        days: Iterable[date] = self.by_day(measure)
+        if len(self.counted(measure)) > 1:  # of a single source, whatever is there is all there is
+            days = [day for day in days if self._is_there(measure, (day,), day, day)]
+        return daybits.bits(days)
+
+    def newest_period(self, measure: str, cadence: Cadence, today: date) -> DayRange | None:
+        """Of a longer cadence the newest period, running or over, in which every part has a tally; not too old."""
+        key = measure, cadence, today
+        if key not in self._newest_period:
+            periods = windows.recent_periods(cadence, self.by_day(measure), today)
+            self._newest_period[key] = next((one for one in periods if self.is_complete(measure, one)), None)
+        return self._newest_period[key]
 
     def is_complete(self, measure: str, days: DayRange) -> bool:
         """Whether every part that is to count this measure in `days` has a tally there."""
@@ -171,15 +191,17 @@ def load(
         for one in facilities
     }
     sources, place = _lay_out(connection, data, registry.mergers(connection) if mergers is None else mergers)
-    long = [code for code, measure in catalogue.measures.items() if windows.is_long(measure.cadence)]
-    short = [code for code in catalogue.measures if code not in long]
+    claimed = {code for one in data.values() for code in one.claims} & catalogue.measures.keys()
+    long = [code for code in claimed if windows.is_long(catalogue.measures[code].cadence)]
+    short = [code for code in claimed if code not in long]
     long_ago = today - timedelta(days=_LONG_HISTORY_DAYS)
     slow = [source for source in sources if source.cadence and windows.is_long(source.cadence)]
     for some, measures, since in ((sources, short, first), (sources, long, long_ago), (slow, short, long_ago)):
-        for row in tallies.between(connection, some, since, today, measures):
-            for feed in place[row.source]:
-                if feed.is_whole or feed.holds(row.day):
-                    data[feed.facility].rows[row.source, row.measure][row.day] = row
+        for (source, measure), days in tallies.by_day(connection, some, since, today, measures).items():
+            for feed in place[source]:
+                here = days if feed.is_whole else {day: counts for day, counts in days.items() if feed.holds(day)}
+                rows = data[feed.facility].rows
+                rows[source, measure] = {**rows[source, measure], **here} if (source, measure) in rows else here
     return list(data.values())
 
 

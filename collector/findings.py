@@ -28,10 +28,10 @@ from typing import NamedTuple
 
 from collector import windows
 from collector.figures import FacilityData
-from collector.series import Counts
 from collector.store.tallies import Claim, Source
 from collector.thresholds import Limits
 from collector.yardstick import applies
+from contract import daybits
 from contract.calendar import Calendar
 from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator, Measure
 from contract.days import DayRange, local_day
@@ -137,7 +137,7 @@ class _Series:
     span: DayRange
     totals: Mapping[date, int]
     parts: Mapping[date, frozenset[str | None]]
-    shown: Mapping[date, Counts]
+    shown: Mapping[date, Mapping[str, int]]
     sums: Mapping[str, int]
 
     @property
@@ -166,8 +166,7 @@ def _series(
     told = min((_told(one, today) for one in claims if one.covers(today)), default=today)
     span, shown, totals = DayRange(days.window[0], days.window[-1]), days.window, {}
     if windows.is_long(cadence):
-        periods = windows.recent_periods(cadence, by_day, today)
-        span = next((one for one in periods if data.is_complete(code, one)), span)
+        span = data.newest_period(code, cadence, today) or span
         shown = sorted(day for day in by_day if day in span)
     else:
         first = today - HISTORY
@@ -217,7 +216,7 @@ def _settled(data: FacilityData, calendar: Calendar, today: date) -> frozenset[d
             unsettled |= {run[0] - distance * _DAY, run[-1] + distance * _DAY}
     # the calendar has been asked above: here only what belongs to the facility
     open_days = windows.expected("daily", data.facility, (), DayRange(first, today - _DAY), calendar)
-    return frozenset(open_days) - unsettled
+    return frozenset(daybits.days(open_days)) - unsettled
 
 
 # --- of a measure ---------------------------------------------------------------------------------------------------
@@ -341,8 +340,8 @@ def _newest(data: FacilityData, source: Source, measures: Iterable[str], today: 
     days = [
         day
         for measure in measures
-        for day, row in data.rows.get((source.id, measure), {}).items()
-        if row.counts != "{}" and day <= today
+        for day, counts in data.rows.get((source.id, measure), {}).items()
+        if counts and day <= today
     ]
     return max(days, default=source.newest_day)
 
@@ -358,7 +357,7 @@ def _behind(
     """Expected days since the newest day on which the source has counted a case of one of the claimed measures."""
     measures = [one.measure for one in claims]
     rows = [data.rows.get((source.id, one), {}) for one in measures]
-    if any(day in here and here[day].counts != "{}" for here in rows for day in (today, today - _DAY)):
+    if any(here.get(day) for here in rows for day in (today, today - _DAY)):
         return 0
     newest = _newest(data, source, measures, today) if claims else None
     if newest is None:
@@ -368,7 +367,7 @@ def _behind(
     if newest < max(first, today - HISTORY):
         # it has stood still for longer than anybody remembers its habits
         return sum(calendar.is_working(day) for day in settled if newest < day < told)
-    with_case = {day for here in rows for day, row in here.items() if row.counts != "{}"}
+    with_case = {day for here in rows for day, counts in here.items() if counts}
     return int(_due([day for day in settled if first <= day < told], newest, with_case))
 
 
@@ -402,9 +401,7 @@ def _check_differs(series: _Series) -> _Evidence | None:
         rows = series.data.rows.get((claim.source.id, series.code), {})
         told = _told(claim, series.days.today)
         both = {
-            day: (sum(rows[day].by_category.values()), series.totals[day])
-            for day in series.shown
-            if day in rows and day < told
+            day: (sum(rows[day].values()), series.totals[day]) for day in series.shown if day in rows and day < told
         }
         seen, owned = (sum(one[place] for one in both.values()) for place in (0, 1))
         apart = [day for day, pair in both.items() if differs(*pair)]
@@ -450,7 +447,7 @@ def _frozen(series: _Series, indicator: Indicator, categories: list[str]) -> _Ev
     what = f"{_number(numerator)} trong {series.amount(base)}"
     if all(series.shown[day] == counts for day in found):
         named = {**{one: category.vi for one, category in series.measure.categories.items()}, UNKNOWN: "Chưa rõ"}
-        what = ", ".join(f"{vi} {_number(counts[one])}" for one, vi in named.items() if counts[one])
+        what = ", ".join(f"{vi} {_number(counts.get(one, 0))}" for one, vi in named.items() if counts.get(one))
     days_text = f"Từ {_day(found[0])} đến {_day(found[-1])}, cả {len(found)} ngày có trường hợp"
     return found[0], f"{days_text} đều cho số liệu giống hệt nhau: {what}."
 
@@ -484,7 +481,7 @@ def _unknown_share(series: _Series, base: int) -> _Evidence | None:
     total = unknown + base
     if total < series.measure.min_base * series.size or unknown * 100 <= series.limits.unknown_percent * total:
         return None
-    first = next(day for day, counts in series.shown.items() if counts[UNKNOWN])
+    first = next(day for day, counts in series.shown.items() if counts.get(UNKNOWN))
     percent = _percent(unknown, total)
     return first, f"{_span(series)}, {_number(unknown)} trong {series.amount(total)} ({percent}) chưa phân loại được."
 

@@ -20,7 +20,6 @@ from collector.figures import FacilityData, load, recall
 from collector.findings import Finding, findings
 from collector.roads import road
 from collector.scopes import Scopes, ScopeStanding
-from collector.series import Counts
 from collector.series import Month as SummedMonth
 from collector.standings import Figures, Standing, below_since, history, next_silence, previous, standings
 from collector.store import Connection, Store, lasting, registry, signatures, store_id_of
@@ -36,7 +35,6 @@ from contract.verdict import Verdict
 
 _CHUNK = 50
 DAILY = 30
-_NOTHING = Counts()
 # Pooled figures are put together again at most so often, however many facilities change.
 _SCOPE_PERIOD = timedelta(seconds=5)
 # A page waits no longer than this for what has just arrived, and then shows what stood before; after a start, longer.
@@ -250,10 +248,11 @@ def _below(data: FacilityData, found: Sequence[Standing], moment: datetime) -> d
 
 def _daily(data: FacilityData, yardstick: Yardstick, code: str, today: date) -> Sequence[int]:
     indicator = yardstick.catalogue.indicators[code]
-    by_day = data.by_day(indicator.measure)
+    adopted, by_day = indicator.adopted, data.by_day(indicator.measure)
     base = [one for one in yardstick.catalogue.measures[indicator.measure].categories if one not in indicator.excluded]
     found = array("q")
     for day in DayRange.ending(today - timedelta(days=1), DAILY):
-        counts = by_day.get(day, _NOTHING)
-        found.extend((sum(counts[one] for one in indicator.adopted), sum(counts[one] for one in base)))
+        counts = by_day.get(day, {})
+        found.append(sum([counts.get(one, 0) for one in adopted]))
+        found.append(sum([counts.get(one, 0) for one in base]))
     return found

@@ -7,6 +7,7 @@ frozen when there are so many, or set by hand in the plan file.
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from itertools import islice
 
 from collector import windows
 from collector.figures import FacilityData, load
@@ -14,6 +15,7 @@ from collector.standings import figures_of
 from collector.store import Store, lasting, registry
 from collector.store.lasting import Baseline
 from collector.yardstick import Bound, Yardstick, applies
+from contract import daybits
 from contract.days import DayRange, local_day
 
 _CHUNK = 50
@@ -89,8 +91,8 @@ def _complete(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator
         cadence = data.cadence(indicator.measure, measure.cadence)
         if windows.is_long(cadence):
             continue
-        have = data.series(indicator.measure).there
-        there = [day for day in data.expected(cadence, days, yardstick.calendar) if day in have][:_DAYS]
+        complete = data.series(indicator.measure).there & data.expected(cadence, days, yardstick.calendar)
+        there = list(islice(daybits.days(complete), _DAYS))
         found = figures_of(data, yardstick.catalogue, indicator, there)
         if len(there) == _DAYS and found.denominator >= measure.min_base:
             where = (data.facility.id, code, bound.plan.id, days.first)

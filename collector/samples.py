@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from collector import confirm, sheets
 from collector.confirm import Month
@@ -34,9 +34,15 @@ def text(samples: Iterable[Sample]) -> dict[Family, str]:
     """The lines of each family, without its head."""
     lines: dict[Family, list[str]] = defaultdict(list)
     for family, values, value in samples:
-        labels = ",".join(f'{name}="{_escaped(one)}"' for name, one in zip(family.labels, values, strict=True))
-        lines[family].append(f"{family.name}{{{labels}}} {value}\n")
+        lines[family].append(_line(family) % (*map(_escaped, values), value))
     return {family: "".join(found) for family, found in lines.items()}
+
+
+@cache
+def _line(family: Family) -> str:
+    """The form of a line of the family: a place for each label, and one for the value."""
+    labels = ",".join(f'{name}="%s"' for name in family.labels)
+    return f"{family.name}{{{labels}}} %s\n"
 
 
 def head(family: Family) -> str:
@@ -210,14 +216,13 @@ def _of_checks(data: FacilityData, today: date) -> Iterator[Sample]:
     """Check sources against the owners of what they check."""
     days = DayRange.ending(today - timedelta(days=1), _WINDOW)
     for measure, claims in data.claims.items():
-        owned_days = data.by_day(measure)
-        for claim in claims:
+        for claim in (one for one in claims if one.source.role == "check"):
             # only days that both have told: a day that one has not is no difference
-            rows = data.rows.get((claim.source.id, measure), {})
+            rows, owned_days = data.rows.get((claim.source.id, measure), {}), data.by_day(measure)
             both = [day for day in days if day in rows and day in owned_days and not claim.is_retired(day)]
             owned = sum(data.counts(measure, both).values())
-            if claim.source.role == "check" and owned:
-                seen = sum(sum(rows[day].by_category.values()) for day in both)
+            if owned:
+                seen = sum(sum(rows[day].values()) for day in both)
                 place = (data.facility.id, claim.source.name, measure)
                 yield metrics.SOURCE_DIFFERENCE, place, (seen - owned) / owned
 

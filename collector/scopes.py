@@ -35,6 +35,20 @@ class _Key(NamedTuple):
     """Of the binding target: facilities bound by different targets are not held against the same figure."""
 
 
+class _Share(NamedTuple):
+    """What one facility adds to the pools of one indicator and window."""
+
+    indicator: str
+    window: str
+    rank: tuple[int, int] | None
+    numerator: int
+    denominator: int
+    unknown: int
+    expected: int
+    present: int
+    verdict: Verdict
+
+
 @dataclass(slots=True)
 class _Pool:
     """Sums over facilities of one key."""
@@ -46,7 +60,7 @@ class _Pool:
     present: int = 0
     verdicts: Counter[Verdict] = field(default_factory=Counter)
 
-    def add(self, one: Standing, sign: int) -> None:
+    def add(self, one: _Share, sign: int) -> None:
         self.numerator += sign * one.numerator
         self.denominator += sign * one.denominator
         self.unknown += sign * one.unknown
@@ -77,21 +91,32 @@ class Scopes:
         self._pools: dict[_Key, _Pool] = defaultdict(_Pool)
         self._bounds: dict[tuple[int, int], Bound] = {}
         """By rank."""
-        self._added: dict[str, tuple[Facility, list[Standing]]] = {}
+        self._added: dict[str, tuple[list[Scope], set[_Share]]] = {}
 
     def put(self, facility: Facility, found: Iterable[Standing]) -> None:
         """These are the standings of the facility now."""
-        self.drop(facility.id)
-        # a facility that has closed is not for ever one without data
-        there = (one for one in found if facility.was_active(one.days))
-        standings = [one for one in there if one.verdict is not Verdict.NOT_APPLICABLE]
-        self._added[facility.id] = facility, standings
-        self._count(facility, standings, 1)
+        places = [PROVINCE, Scope("level", facility.level)]
+        if facility.area:
+            places.append(Scope("area", facility.area))
+        shares = set()
+        for one in found:
+            # a facility that has closed is not for ever one without data
+            if one.verdict is Verdict.NOT_APPLICABLE or not facility.was_active(one.days):
+                continue
+            rank = None
+            if one.bound is not None:
+                rank = one.bound.rank
+                known = self._bounds.get(rank)
+                if known is None or known.deadline != one.bound.deadline:
+                    self._bounds[rank] = of_scope(one.bound)
+            counts = one.numerator, one.denominator, one.unknown, one.expected, one.present
+            shares.add(_Share(one.indicator, one.window, rank, *counts, one.verdict))
+        self._change(facility.id, places, shares)
 
     def drop(self, facility: str) -> None:
         """The facility is no longer registered."""
-        if facility in self._added:
-            self._count(*self._added.pop(facility), -1)
+        self._change(facility, [], set())
+        self._added.pop(facility, None)
 
     def standings(self) -> Iterator[ScopeStanding]:
         """Where every scope stands, in cases; and in facilities where a target is in force."""
@@ -109,17 +134,15 @@ class Scopes:
             if bound is not None:
                 yield self._in_facilities(scope, indicator, window, pool, bound, all_verdicts)
 
-    def _count(self, facility: Facility, standings: Iterable[Standing], sign: int) -> None:
-        scopes = [PROVINCE, Scope("level", facility.level)]
-        if facility.area:
-            scopes.append(Scope("area", facility.area))
-        for one in standings:
-            rank = None
-            if one.bound is not None:
-                rank = one.bound.rank
-                self._bounds[rank] = of_scope(one.bound)
-            for scope in scopes:
-                self._pools[_Key(scope, one.indicator, one.window, rank)].add(one, sign)
+    def _change(self, facility: str, places: list[Scope], shares: set[_Share]) -> None:
+        """Most of what a facility adds is the same after a push: only the rest is taken out and added."""
+        known, before = self._added.get(facility, ([], set()))
+        kept = before & shares if known == places else set()
+        for scopes, some, sign in ((known, before - kept, -1), (places, shares - kept, 1)):
+            for one in some:
+                for scope in scopes:
+                    self._pools[_Key(scope, one.indicator, one.window, one.rank)].add(one, sign)
+        self._added[facility] = places, shares
 
     def _in_cases(
         self, scope: Scope, indicator: str, window: str, pool: _Pool, bound: Bound | None, verdicts: Counter[Verdict]

@@ -4,11 +4,12 @@ A month is summed up once and kept (store/months.py), so that what a standing co
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date
 from itertools import accumulate
 from typing import NamedTuple
 
+from contract import daybits
 from contract.days import DayRange
 
 
@@ -31,19 +32,24 @@ class Month(NamedTuple):
 
 
 class Series:
-    """`by_day`: of the days since some day, all that have a tally; `months`: the months before, by their first day."""
+    """`by_day`: of the days since some day, all that have a tally; `months`: the months before, by their first day.
 
-    def __init__(self, by_day: Mapping[date, Counts], there: set[date], months: Mapping[date, Month]) -> None:
-        self.there = there.union(*(_days(first, one.there) for first, one in months.items()))
-        """The days that have a tally from every part that is to count them."""
-        entries: dict[date, Mapping[str, int]] = {first: one.counts for first, one in months.items()}
-        entries |= by_day
+    `there`: the days (daybits.py) that have a tally from every part that is to count them.
+    """
+
+    def __init__(self, by_day: Mapping[date, Mapping[str, int]], there: int, months: Mapping[date, Month]) -> None:
+        self.there = there
+        self._told = there if there.bit_count() == len(by_day) else daybits.bits(by_day)
+        for first, one in months.items():
+            self.there |= one.there << daybits.place(first)
+            self._told |= one.told << daybits.place(first)
+        entries: dict[date, Mapping[str, int]] = {first: one.counts for first, one in months.items()} | dict(by_day)
         self._order = sorted(entries)
-        self._told = sorted({*by_day, *(day for first, one in months.items() for day in _days(first, one.told))})
-        self._sums: dict[str, list[int]] = {}
-        for category in {category for counts in entries.values() for category in counts}:
-            each = (entries[day].get(category, 0) for day in self._order)
-            self._sums[category] = list(accumulate(each, initial=0))
+        each = [entries[day] for day in self._order]
+        self._sums = {
+            category: list(accumulate([counts.get(category, 0) for counts in each], initial=0))
+            for category in set().union(*each)
+        }
 
     def counts(self, days: DayRange) -> Counts:
         """Counts by category over `days`, which begin with a month where they begin before the single days."""
@@ -52,20 +58,10 @@ class Series:
 
     def newest(self, days: DayRange) -> date | None:
         """The last of `days` that has a tally."""
-        after = bisect_right(self._told, days.last)
-        return self._told[after - 1] if after and self._told[after - 1] >= days.first else None
-
-    def present(self, days: Iterable[date]) -> int:
-        """How many of `days` have a tally from every part."""
-        return sum(map(self.there.__contains__, days))
+        return daybits.last(self._told & daybits.span(days))
 
     def month(self, days: DayRange) -> Month:
         """A calendar month of single days, summed up."""
-        first, after = bisect_left(self._told, days.first), bisect_right(self._told, days.last)
-        told = sum(1 << (day.day - 1) for day in self._told[first:after])
-        there = sum(1 << (day.day - 1) for day in days if day in self.there)
+        here, place = daybits.span(days), daybits.place(days.first)
+        told, there = ((one & here) >> place for one in (self._told, self.there))
         return Month({category: n for category, n in self.counts(days).items() if n}, told, there)
-
-
-def _days(first: date, bits: int) -> Iterable[date]:
-    return (first + timedelta(days=n) for n in range(31) if bits >> n & 1)

@@ -14,7 +14,7 @@ from collector import windows
 from collector.figures import FacilityData
 from collector.thresholds import Thresholds
 from collector.yardstick import Bound, Yardstick, applies
-from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator
+from contract.catalogue import UNKNOWN, Cadence, Catalogue, Indicator, Measure
 from contract.days import DayRange, local_day
 from contract.verdict import Verdict
 
@@ -81,15 +81,57 @@ class Standing(Figures):
     missing: int | None
 
 
-def standing(data: FacilityData, yardstick: Yardstick, code: str, window: str, moment: datetime) -> Standing:
-    """Where the facility stands at `moment` on indicator `code` in `window` (one of windows.WINDOWS)."""
-    return standing_over(data, yardstick, code, windows.window(window, local_day(moment)), window, moment)
-
-
 def standing_over(
     data: FacilityData, yardstick: Yardstick, code: str, days: DayRange, name: str, moment: datetime
 ) -> Standing:
-    """The same over any days; `name` is only carried along."""
+    """Where the facility stands at `moment` on indicator `code` over any days; `name` is only carried along."""
+    return _stand(_look(data, yardstick, code, moment), days, name)
+
+
+def standings(
+    data: FacilityData, yardstick: Yardstick, moment: datetime, names: Sequence[str], only: str | None = None
+) -> list[Standing]:
+    """The standings of a facility in the windows `names` (of one indicator: `only`); none that its level excludes."""
+    today = local_day(moment)
+    spans = [(name, windows.window(name, today)) for name in names]
+    return [
+        _stand(one, days, name)
+        for one in (
+            _look(data, yardstick, code, moment)
+            for code, indicator in yardstick.catalogue.indicators.items()
+            if data.facility.level in indicator.levels and only in (None, code)
+        )
+        for name, days in spans
+    ]
+
+
+@dataclass(slots=True)
+class _Look:
+    """What the standings of a facility on one indicator share, whatever their window.
+
+    `silent`: the silence that has begun, `read` the last read before it.
+    """
+
+    data: FacilityData
+    yardstick: Yardstick
+    code: str
+    indicator: Indicator
+    measure: Measure
+    cadence: Cadence
+    moment: datetime
+    read: datetime | None
+    silent: "_Silence | None"
+    applies: bool
+    bounds: dict[date, Bound | None]
+
+    def bound(self, day: date) -> Bound | None:
+        """The target that binds in a window that ends on `day`."""
+        if day not in self.bounds:
+            self.bounds[day] = self.yardstick.bound(self.code, self.data.facility, day)
+        return self.bounds[day]
+
+
+def _look(data: FacilityData, yardstick: Yardstick, code: str, moment: datetime) -> _Look:
     indicator = yardstick.catalogue.indicators[code]
     measure = yardstick.catalogue.measures[indicator.measure]
     cadence = data.cadence(indicator.measure, measure.cadence)
@@ -97,32 +139,37 @@ def standing_over(
     silent = _silence(read, cadence, yardstick) if read is not None else None
     if silent is not None and moment < silent.begin:
         silent = None
-    counted, expected, present = _days(data, yardstick, indicator.measure, cadence, days, moment)
+    there = applies(indicator, code, data.facility)
+    return _Look(data, yardstick, code, indicator, measure, cadence, moment, read, silent, there, {})
+
+
+def _stand(one: _Look, days: DayRange, name: str) -> Standing:
+    counted, expected, present = _days(one, days, one.moment)
     shown, wanted, there = counted, expected, present
-    is_gone = silent is not None and moment >= silent.end
-    if silent is not None and not is_gone and name in windows.WINDOWS[1:]:
+    is_gone = one.silent is not None and one.moment >= one.silent.end
+    if one.silent is not None and not is_gone and name in windows.WINDOWS[1:]:
         # what was shown when the silence began; the days without data since then show in the completeness only
-        before = windows.window(name, local_day(silent.begin))
-        shown, wanted, there = _days(data, yardstick, indicator.measure, cadence, before, silent.begin)
-    figures = figures_of(data, yardstick.catalogue, indicator, shown, wanted, there)
-    as_of = data.series(indicator.measure).newest(shown)
-    bound = yardstick.bound(code, data.facility, days.last)
+        before = windows.window(name, local_day(one.silent.begin))
+        shown, wanted, there = _days(one, before, one.silent.begin)
+    figures = figures_of(one.data, one.yardstick.catalogue, one.indicator, shown, wanted, there)
+    as_of = one.data.series(one.indicator.measure).newest(shown)
+    bound = one.bound(days.last)
     verdict = Verdict.NOT_APPLICABLE
-    if applies(indicator, code, data.facility):
+    if one.applies:
         has_data = as_of is not None and not is_gone
-        verdict = judge(figures, bound, measure.min_base, yardstick.thresholds, has_data)
+        verdict = judge(figures, bound, one.measure.min_base, one.yardstick.thresholds, has_data)
     return Standing(
         numerator=figures.numerator,
         denominator=figures.denominator,
         unknown=figures.unknown,
         expected=expected,
         present=present,
-        facility=data.facility.id,
-        indicator=code,
+        facility=one.data.facility.id,
+        indicator=one.code,
         window=name,
         days=shown,
         as_of=as_of,
-        silent_since=None if silent is None else read,
+        silent_since=None if one.silent is None else one.read,
         bound=bound,
         verdict=verdict,
         missing=None if bound is None else bound.missing(figures.numerator, figures.denominator),
@@ -137,7 +184,8 @@ def judge(figures: Figures, bound: Bound | None, min_base: int, thresholds: Thre
     """
     if not has_data or not is_complete(figures, thresholds):
         return Verdict.NO_DATA
-    if figures.known < Fraction(thresholds.known_percent, 100):
+    # in whole numbers: Figures.known < known_percent
+    if figures.denominator * 100 < thresholds.known_percent * (figures.denominator + figures.unknown):
         return Verdict.UNKNOWN
     if figures.denominator < min_base:
         return Verdict.INSUFFICIENT
@@ -148,8 +196,7 @@ def judge(figures: Figures, bound: Bound | None, min_base: int, thresholds: Thre
 
 def is_complete(figures: Figures, thresholds: Thresholds) -> bool:
     """Whether enough of the expected days are there for the figures to be some."""
-    complete = figures.completeness
-    return complete is None or complete >= Fraction(thresholds.complete_percent, 100)
+    return figures.present * 100 >= thresholds.complete_percent * figures.expected
 
 
 def held_against(bound: Bound, numerator: int, denominator: int, thresholds: Thresholds) -> Verdict:
@@ -159,18 +206,6 @@ def held_against(bound: Bound, numerator: int, denominator: int, thresholds: Thr
         return Verdict.MET
     near = missing <= 1 or missing * 100 <= thresholds.near_percent * denominator
     return Verdict.NEAR if near else Verdict.BELOW
-
-
-def standings(
-    data: FacilityData, yardstick: Yardstick, moment: datetime, names: Sequence[str], only: str | None = None
-) -> list[Standing]:
-    """The standings of a facility in the windows `names` (of one indicator: `only`); none that its level excludes."""
-    return [
-        standing(data, yardstick, code, window, moment)
-        for code, indicator in yardstick.catalogue.indicators.items()
-        if data.facility.level in indicator.levels and only in (None, code)
-        for window in names
-    ]
 
 
 def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures:
@@ -183,8 +218,8 @@ def previous(data: FacilityData, yardstick: Yardstick, now: Standing) -> Figures
         return figures_of(data, yardstick.catalogue, indicator, before, 1, data.is_complete(indicator.measure, before))
     before = DayRange.ending(last, len(now.days))
     wanted = data.expected(cadence, before, yardstick.calendar)
-    present = data.series(indicator.measure).present(wanted)
-    return figures_of(data, yardstick.catalogue, indicator, before, len(wanted), present)
+    there = wanted & data.series(indicator.measure).there
+    return figures_of(data, yardstick.catalogue, indicator, before, wanted.bit_count(), there.bit_count())
 
 
 def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime | None:
@@ -249,14 +284,12 @@ def _silence(read: datetime, cadence: Cadence, yardstick: Yardstick) -> _Silence
     return _Silence(begin, begin + timedelta(days=yardstick.thresholds.forgotten_days))
 
 
-def _days(
-    data: FacilityData, yardstick: Yardstick, measure: str, cadence: Cadence, days: DayRange, moment: datetime
-) -> tuple[DayRange, int, int]:
+def _days(one: _Look, days: DayRange, moment: datetime) -> tuple[DayRange, int, int]:
     """The days to count, how many of them are expected, and how many are there."""
-    if windows.is_long(cadence):
+    code = one.indicator.measure
+    if windows.is_long(one.cadence):
         today = min(local_day(moment), days.last + timedelta(days=1))
-        periods = windows.recent_periods(cadence, data.by_day(measure), today)
-        found = next((one for one in periods if data.is_complete(measure, one)), None)
-        return found or windows.period(cadence, today), 1, int(found is not None)
-    wanted = data.expected(cadence, days, yardstick.calendar)
-    return days, len(wanted), data.series(measure).present(wanted)
+        found = one.data.newest_period(code, one.cadence, today)
+        return found or windows.period(one.cadence, today), 1, int(found is not None)
+    wanted = one.data.expected(one.cadence, days, one.yardstick.calendar)
+    return days, wanted.bit_count(), (wanted & one.data.series(code).there).bit_count()

@@ -1,6 +1,5 @@
 """Findings stand on faults, do not stand on the honest situation next to them, and say what was seen."""
 
-import json
 import math
 import random
 from collections import Counter
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from collector.figures import FacilityData
 from collector.findings import HISTORY, Finding, expected_days_behind, findings
 from collector.store.registry import Facility, Pause
-from collector.store.tallies import Claim, Row, Source
+from collector.store.tallies import Claim, Source
 from collector.thresholds import Limits
 from contract import catalogue
 from contract.calendar import Calendar
@@ -60,9 +59,9 @@ class Place:
         if source not in self.data.sources:
             self.data.sources.append(source)
         self.data.claims[measure].append(Claim(len(self.data.claims) + source.id, source, measure, None))
-        for day, counts in days.items():
-            text = json.dumps({one: n for one, n in counts.items() if n}, sort_keys=True, separators=(",", ":"))
-            self.data.rows[source.id, measure][day] = Row(source.id, measure, day, 1, text)
+        told = {day: {one: n for one, n in counts.items() if n} for day, counts in days.items()}
+        rows = self.data.rows
+        rows[source.id, measure] = {**rows.get((source.id, measure), {}), **told}
         return self
 
     def paused(self, first: date, last: date) -> "Place":

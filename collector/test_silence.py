@@ -10,7 +10,7 @@ import pytest
 
 from collector import sources, windows
 from collector.access import Speaker
-from collector.standings import Standing, next_silence, standing
+from collector.standings import Standing, next_silence, standings
 from contract.catalogue import Cadence
 from contract.days import LOCAL, DayRange, midnight
 from contract.verdict import Verdict
@@ -50,7 +50,8 @@ def tell(office: Office, agent: Speaker, days: Iterable[date], *roster: dict[str
 def at(
     office: Office, moment: datetime, indicator: str = "cashless", window: str = "30d", facility: str = "12001"
 ) -> Standing:
-    return standing(office.data(facility, moment.date()), office.yardstick, indicator, window, moment)
+    [found] = standings(office.data(facility, moment.date()), office.yardstick, moment, (window,), indicator)
+    return found
 
 
 def shown(one: Standing) -> tuple[object, ...]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal, get_args
 
 from collector.store.registry import Facility, Pause
+from contract import daybits
 from contract.calendar import Calendar
 from contract.catalogue import Cadence
 from contract.days import DayRange
@@ -18,6 +20,7 @@ _PERIOD_MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
 _GRACE_DAYS = 15
 
 
+@lru_cache(maxsize=100)
 def window(name: str, today: date) -> DayRange:
     """`today` is the running day; the others end yesterday, calendar periods being those that contain yesterday."""
     yesterday = today - timedelta(days=1)
@@ -55,15 +58,13 @@ def recent_periods(cadence: Cadence, days: Iterable[date], today: date) -> list[
     return sorted(recent, key=lambda one: one.first, reverse=True)
 
 
-def expected(
-    cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange, calendar: Calendar
-) -> list[date]:
-    """The days of `days` for which a tally is expected: every day, or working days; not while closed or paused."""
-    return [
-        day
-        for day in days
-        if (facility.active_from is None or facility.active_from <= day)
-        and (facility.active_to is None or day <= facility.active_to)
-        and (cadence != "working" or calendar.is_working(day))
-        and not any(one.first_day <= day <= one.last_day for one in pauses)
-    ]
+def expected(cadence: Cadence, facility: Facility, pauses: Sequence[Pause], days: DayRange, calendar: Calendar) -> int:
+    """The days (as bits) for which a tally is expected: all, or working days; none while closed or paused."""
+    found = calendar.working(days) if cadence == "working" else daybits.span(days)
+    if facility.active_from is not None:
+        found &= daybits.since(facility.active_from)
+    if facility.active_to is not None:
+        found &= daybits.until(facility.active_to)
+    for one in pauses:
+        found &= ~daybits.span(DayRange(one.first_day, one.last_day))
+    return found

@@ -1,6 +1,6 @@
 """What figures are held against: the catalogue, the plans, the calendar, and the thresholds of the Sở."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
@@ -32,9 +32,16 @@ class Bound:
 
     def missing(self, numerator: int, denominator: int) -> int:
         """The least k with (numerator + k) ÷ denominator meeting the target, at unchanged denominator; else 0."""
-        want = self.ratio * denominator - numerator
-        least = want.__floor__() + 1 if self.operator == ">" else want.__ceil__()
+        # in whole numbers, of which `want` is so many parts of a case
+        want = self.ratio.numerator * denominator - numerator * self.ratio.denominator
+        least = want // self.ratio.denominator + 1 if self.operator == ">" else -(-want // self.ratio.denominator)
         return max(least, 0)
+
+
+# plan, target, rank, deadline
+_InForce = tuple[Plan, Target, tuple[int, int], date]
+# Of indicators and days; an hour of people who ask for other days must not fill the memory.
+_MOST_KNOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class Yardstick:
     calendar: Calendar = field(default_factory=Calendar)
     thresholds: Thresholds = field(default_factory=Thresholds)
     limits: Limits = field(default_factory=Limits)
+    _known: dict[tuple[str, date], Sequence[_InForce]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def bound(self, indicator: str, facility: Facility, day: date) -> Bound | None:
         """The target that binds a facility in a window that ends on `day`: the first in force that has a figure."""
@@ -54,19 +64,30 @@ class Yardstick:
     def all_bound(self, indicator: str, facility: Facility, day: date) -> Iterator[Bound]:
         """All targets in force, the binding one first; the others are only shown."""
         found = [
-            (plan, target, (number, place))
-            for number, plan in enumerate(self.plans)
-            for place, target in enumerate(plan.targets)
-            if target.indicator == indicator
-            and target.ratio is not None
-            and plan.first_day <= day <= plan.until
-            and target.applies_to.includes(facility.id, facility.level, facility.ownership)
+            one
+            for one in self._in_force(indicator, day)
+            if one[1].applies_to.includes(facility.id, facility.level, facility.ownership)
         ]
-        for plan, target, rank in found:
-            later = any(o.first_day > plan.first_day and o.last_day > plan.last_day for o, *_ in found)
-            if day <= plan.last_day or not later:
+        for plan, target, rank, deadline in found:
+            if day <= plan.last_day or not any(
+                o.first_day > plan.first_day and o.last_day > plan.last_day for o, *_ in found
+            ):
                 operator, ratio = _threshold(target, facility.id)
-                yield Bound(plan, target, operator, ratio, plan.deadline(target, day), rank)
+                yield Bound(plan, target, operator, ratio, deadline, rank)
+
+    def _in_force(self, indicator: str, day: date) -> Sequence[_InForce]:
+        """The targets for somebody, in the order in which they bind; asked anew for each facility and window."""
+        key = indicator, day
+        if key not in self._known:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = [
+                (plan, target, (number, place), plan.deadline(target, day))
+                for number, plan in enumerate(self.plans)
+                for place, target in enumerate(plan.targets)
+                if target.indicator == indicator and target.ratio is not None and plan.first_day <= day <= plan.until
+            ]
+        return self._known[key]
 
 
 def applies(indicator: Indicator, code: str, facility: Facility) -> bool:

@@ -13,10 +13,11 @@ from pathlib import Path
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contract import toml_file
+from contract import daybits, toml_file
 from contract.days import DayRange
 from contract.errors import ConfigError
 from contract.problems import sentences
+from contract.tally import FIRST_DAY
 
 
 class _Off(BaseModel):
@@ -47,6 +48,7 @@ class Calendar:
 
     off: Mapping[date, str] = field(default_factory=dict)
     work: Mapping[date, str] = field(default_factory=dict)
+    _years: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def holiday(self, day: date) -> str | None:
         """The name of the public holiday, or of the further day off; None on other days, weekends among them."""
@@ -59,6 +61,16 @@ class Calendar:
         if day in self.work or (day in _public(day.year).weekend_workdays and day not in self.off):
             return True
         return day.weekday() < 5 and self.holiday(day) is None
+
+    def working(self, days: DayRange) -> int:
+        """The working days among `days`, as bits (daybits.py)."""
+        found = 0
+        for year in range(max(days.first, FIRST_DAY).year, days.last.year + 1):
+            if year not in self._years:
+                whole = DayRange(max(date(year, 1, 1), FIRST_DAY), date(year, 12, 31))
+                self._years[year] = daybits.bits(filter(self.is_working, whole))
+            found |= self._years[year]
+        return found & daybits.span(days)
 
 
 @cache

@@ -26,7 +26,7 @@ from collector.figures import FacilityData, load
 from collector.people import People
 from collector.province import Province
 from collector.settings import Settings
-from collector.standings import Standing, standing
+from collector.standings import Standing, standings
 from collector.store import Store, registry, tallies
 from collector.store.tallies import Row
 from collector.thresholds import Confirmation, Thresholds
@@ -159,7 +159,8 @@ class Office:
     ) -> Standing:
         """Where a facility stands at noon of a day."""
         moment = datetime.combine(today, NOON.timetz())
-        return standing(self.data(facility, today), self.yardstick, indicator, window, moment)
+        [found] = standings(self.data(facility, today), self.yardstick, moment, (window,), indicator)
+        return found
 
     def metrics(self, at: datetime = NOON, shard: str | None = None) -> str:
         """The text of a collector that has just started."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -241,6 +242,36 @@ def between(
     if measures is not None:
         query = query.where(tally.c.measure.in_(measures))
     return [Row._make(row) for row in connection.execute(query).all()]
+
+
+def by_day(
+    connection: sa.Connection, of: Iterable[Source], first: date, last: date, measures: Sequence[str]
+) -> dict[tuple[int, str], dict[date, dict[str, int]]]:
+    """The counts of these sources from `first` to `last`: (source, measure) → day → counts, in no order.
+
+    The database joins all days of a key to one text. A row for each, made into an object, took three times as long,
+    and a province that starts reads a million of them.
+    """
+    ids = [one.id for one in of]
+    if not ids or not measures:
+        return {}
+    asked = {"sources": ids, "measures": list(measures), "first": first, "last": last}
+    return {
+        (source_id, measure): {_day(text): counts for text, counts in from_json(f"{{{joined}}}").items()}
+        for source_id, measure, joined in connection.execute(_DAYS_OF, asked)
+    }
+
+
+_day = lru_cache(maxsize=10_000)(date.fromisoformat)
+_joined = sa.literal('"').concat(sa.cast(tally.c.day, sa.Text)).concat('":').concat(tally.c.counts)
+# made once: making it takes as long as running it for one facility
+_DAYS_OF = (
+    sa.select(tally.c.source, tally.c.measure, sa.func.aggregate_strings(_joined, ","))
+    .where(tally.c.source.in_(sa.bindparam("sources", expanding=True)))
+    .where(tally.c.measure.in_(sa.bindparam("measures", expanding=True)))
+    .where(tally.c.day.between(sa.bindparam("first"), sa.bindparam("last")))
+    .group_by(tally.c.source, tally.c.measure)
+)
 
 
 def delete_source(connection: sa.Connection, source_id: int) -> None:

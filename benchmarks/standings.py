@@ -1,0 +1,97 @@
+"""Standings of 600 facilities in all windows: from cold, and of one facility that has changed.
+
+Cold: a collector's province put together for the first time after a start, from the database on: tallies read, months
+summed up or read, standings, findings, the lines of /metrics. `Kept` months are those that an earlier start has summed
+up. The peer is SQLite alone, asked for the bare sums by facility, measure and category of the same six windows, one
+statement a window: no target, verdict, silence, completeness or text.
+"""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.folders import row, show
+from benchmarks.province import PLANS, fill
+from collector import windows
+from collector.figures import load, recall
+from collector.province import Province
+from collector.standings import history, standings
+from collector.store import Store, registry
+from collector.thresholds import Confirmation
+from collector.yardstick import Yardstick
+from contract import catalogue, plan
+from contract.days import DayRange, local_day, now
+
+FACILITIES, DAYS = 600, 366
+_CHANGES = 20
+_SUMS = """
+    SELECT source.facility, tally.measure, one.key, SUM(one.value)
+    FROM source JOIN tally ON tally.source = source.id, json_each(tally.counts) AS one
+    WHERE tally.day BETWEEN ? AND ? AND source.facility {}
+    GROUP BY 1, 2, 3
+"""
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure. Takes about a minute and a half."""
+    known = catalogue.load()
+    yardstick = Yardstick(known, plan.load(PLANS, known))
+    with TemporaryDirectory() as name, closing(Store(f"sqlite:///{Path(name) / 'collector.sqlite'}")) as store:
+        store.migrate()
+        ids = fill(store, FACILITIES, DAYS)
+        provinces = [Province(store, yardstick, Confirmation()) for _ in range(2)]
+        first, kept = (_seconds(lambda one=one: one.refresh(now())) for one in provinces)
+        alone = _seconds(lambda: _standings(store, yardstick))
+        changed = [_changed(store, provinces[1], one) for one in ids[:_CHANGES]]
+        with closing(sqlite3.connect(Path(name) / "collector.sqlite")) as bare:
+            peer = _seconds(lambda: _sums(bare, "IS NOT NULL"))
+            peer_of_one = _seconds(lambda: _sums(bare, f"= '{ids[0]}'"))
+    what = f"{FACILITIES} facilities × all indicators × {len(windows.WINDOWS)} windows, cold"
+    one = median(changed) * 1000
+    return [
+        row(f"standings alone, {what} (peer: bare sums in SQL)", alone, peer, "s", "< 5 s", alone < 5),
+        row(f"all that pages and /metrics need, {what}", kept, peer, "s", "< 5 s", kept < 5),
+        row(f"the same at the very first start, {what}", first, peer, "s", "(informs)", True),
+        row("one changed facility, all of it", one, peer_of_one * 1000, "ms", "< 10 ms", one < 10),
+    ]
+
+
+def _standings(store: Store, yardstick: Yardstick) -> None:
+    moment = now()
+    today = local_day(moment)
+    near = history(("30d",), yardstick.thresholds, today).replace(day=1)
+    far = history(windows.WINDOWS, yardstick.thresholds, today).replace(day=1)
+    with store.read() as connection:
+        places = registry.facilities(connection)
+        for start in range(0, len(places), 50):
+            some = load(connection, yardstick.catalogue, places[start : start + 50], near, today)
+            recall(connection, yardstick.catalogue, some, far, near)
+            for data in some:
+                standings(data, yardstick, moment, windows.WINDOWS)
+
+
+def _changed(store: Store, province: Province, facility: str) -> float:
+    with store.write() as connection:
+        registry.touch(connection, {facility})
+    return _seconds(lambda: province.refresh(now()))
+
+
+def _sums(bare: sqlite3.Connection, where: str) -> Sequence[object]:
+    today = local_day(now())
+    spans: list[DayRange] = [windows.window(one, today) for one in windows.WINDOWS]
+    return [bare.execute(_SUMS.format(where), (str(one.first), str(one.last))).fetchall() for one in spans]
+
+
+def _seconds(action: Any) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    show(run())
