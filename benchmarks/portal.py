@@ -27,7 +27,7 @@ from contract.days import local_day, now
 
 FACILITIES, YEARS, USERS, THINK_SECONDS, SECONDS = 600, 5, 20, 2.0, 40
 GOAL_MS = 100.0
-_READER = Person("bench", "reader", None)
+READER = Person("bench", "reader", None)
 
 
 def run() -> list[dict[str, Any]]:
@@ -53,15 +53,16 @@ def _measured(days: int) -> dict[str, float]:
         directory = Path(name)
         with closing(Store(f"sqlite:///{directory / 'collector.sqlite'}")) as store:
             store.migrate()
-            ids = fill(store, FACILITIES, days)
-        with serving(directory, {"reader": _READER}) as (address, _):
-            return _used(address, _session(directory), ids)
+            ids = list(fill(store, FACILITIES, days))
+        with serving(directory, {"reader": READER}) as (address, _):
+            return _used(address, session(directory), ids)
 
 
-def _session(directory: Path) -> str:
+def session(directory: Path) -> str:
+    """The secret of a session of READER, who is known to the collector of `directory`."""
     with closing(Store(f"sqlite:///{directory / 'collector.sqlite'}")) as store:
         with store.write() as connection:
-            account = stored.named(connection, _READER.name)
+            account = stored.named(connection, READER.name)
             stored.change(connection, account.person.id, must_change=False)
         return People(store).open(account, now()).secret
 

@@ -43,7 +43,7 @@ def run() -> list[dict[str, Any]]:
     yardstick = Yardstick(known, plan.load(PLANS, known))
     with TemporaryDirectory() as name, closing(Store(f"sqlite:///{Path(name) / 'collector.sqlite'}")) as store:
         store.migrate()
-        ids = fill(store, FACILITIES, DAYS)
+        ids = list(fill(store, FACILITIES, DAYS))
         provinces = [Province(store, yardstick, Confirmation()) for _ in range(2)]
         first, kept = (_seconds(lambda one=one: one.refresh(now())) for one in provinces)
         alone = _seconds(lambda: _standings(store, yardstick))

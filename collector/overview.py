@@ -45,8 +45,6 @@ class Row:
 
     place: Place
     cells: Sequence[Standing | None]
-    silent_since: datetime | None
-    """When nothing of it has been read since; None: at least something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,8 @@ def overview(state: State, catalogue: Catalogue, asked: Asked, every_column: boo
         one.verdict for one in held if one is not None and one.verdict is not Verdict.NOT_APPLICABLE
     )
     chosen = [one for one in here if not asked.verdict or _verdict(one, focus, asked.window) == asked.verdict]
-    rows = [
-        Row(one, [one.standings.get((code, asked.window)) for code in columns], _silent_since(one))
-        for one in _in_order(chosen, focus, asked)
-    ]
+    keys = [(code, asked.window) for code in columns]
+    rows = [Row(one, [one.standings.get(key) for key in keys]) for one in _in_order(chosen, focus, asked)]
     pages = max(1, -(-len(rows) // PAGE))
     page = min(max(asked.page, 1), pages)
     month = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
@@ -96,7 +92,7 @@ def overview(state: State, catalogue: Catalogue, asked: Asked, every_column: boo
         rows=rows[(page - 1) * PAGE : page * PAGE],
         pages=pages,
         verdicts=verdicts,
-        silent=sum(_silent_since(one) is not None for one in here),
+        silent=sum(one.silent_since is not None for one in here),
         unconfirmed=sum(_is_unconfirmed(one, month) for one in here),
         month=month,
         targets=_targets(here, columns, asked.window),
@@ -111,9 +107,15 @@ def _is_active(place: Place, moment: datetime) -> bool:
 
 def _columns(places: Sequence[Place], catalogue: Catalogue, window: str, every: bool) -> list[str]:
     """The indicators that some plan asks of some facility here; without any such, or on request, all that apply."""
-    found = [one for place in places for one in place.standings.values() if one.window == window]
-    applying = {one.indicator for one in found if one.verdict is not Verdict.NOT_APPLICABLE}
-    held = {one.indicator for one in found if one.bound is not None} & applying
+    applying, held = set(), set()
+    for code in catalogue.indicators:
+        of_code = (place.standings.get((code, window)) for place in places)
+        for one in of_code:
+            if one is not None and one.verdict is not Verdict.NOT_APPLICABLE:
+                applying.add(code)
+                if one.bound is not None:
+                    held.add(code)
+                    break
     shown = applying if every or not held else held
     return [code for code in catalogue.indicators if code in shown]
 
@@ -124,7 +126,7 @@ def _is_asked_for(place: Place, asked: Asked) -> bool:
         asked.area in ("", one.area)
         and asked.level in ("", one.level)
         and asked.ownership in ("", one.ownership)
-        and collation.folded(asked.name) in collation.folded(f"{one.name} {one.id}")
+        and (not asked.name or collation.folded(asked.name) in collation.folded(f"{one.name} {one.id}"))
     )
 
 
@@ -155,15 +157,6 @@ def _share(place: Place, focus: str, window: str) -> float | None:
     return None if found.share is None else found.numerator / found.denominator
 
 
-def _silent_since(place: Place) -> datetime | None:
-    """The last read, when every indicator that was ever read is silent."""
-    applying = (one for one in place.standings.values() if one.verdict is not Verdict.NOT_APPLICABLE)
-    read = [one for one in applying if one.window == "30d"]
-    since = [one.silent_since for one in read if one.silent_since is not None]
-    told = [one for one in read if one.as_of is not None or one.silent_since is not None]
-    return max(since) if since and len(since) == len(told) else None
-
-
 def _is_unconfirmed(place: Place, month: str) -> bool:
     found = (one for one in place.months if one.period == month and one.due is not None)
     return any(one.state in ("open", "reopened") for one in found)
@@ -172,10 +165,16 @@ def _is_unconfirmed(place: Place, month: str) -> bool:
 def _targets(places: Sequence[Place], columns: Sequence[str], window: str) -> dict[str, Bound]:
     found = {}
     for code in columns:
-        bounds = [one.bound for place in places if (one := place.standings.get((code, window))) and one.bound]
-        if bounds:
-            most, _ = Counter((one.operator, one.ratio) for one in bounds).most_common(1)[0]
-            found[code] = next(one for one in bounds if (one.operator, one.ratio) == most)
+        bounds: dict[tuple[str, int, int], Bound] = {}
+        count = Counter[tuple[str, int, int]]()
+        for place in places:
+            one = place.standings.get((code, window))
+            if one is not None and one.bound is not None:
+                key = one.bound.operator, one.bound.ratio.numerator, one.bound.ratio.denominator
+                bounds.setdefault(key, one.bound)
+                count[key] += 1
+        if count:
+            found[code] = bounds[count.most_common(1)[0][0]]
     return found
 
 

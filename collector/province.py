@@ -7,7 +7,7 @@ when something in it falls silent, and all of them at local midnight.
 import threading
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -56,6 +56,7 @@ class Place:
     `standings`: by (indicator, window), of all that its level knows; `compared`, `below` (since when), `daily`: by
     indicator. `daily`: numerator and denominator
     of each of the last DAILY days in turn, the oldest first, yesterday last; 0, 0: no case, or no tally.
+    `silent_since`: the last read, when every indicator that was ever read is silent.
     """
 
     facility: Facility
@@ -66,6 +67,7 @@ class Place:
     findings: Sequence[Finding]
     months: Sequence[Month]
     sources: Sequence[Source]
+    silent_since: datetime | None
     text: Mapping[Family, str]
 
 
@@ -207,6 +209,7 @@ class Province:
             findings=doubts,
             months=months,
             sources=[one for one in data.sources if one.last_day is None or one.last_day >= today],
+            silent_since=_silent_since(found),
             text=samples.text(lines),
         )
 
@@ -244,6 +247,13 @@ def _below(data: FacilityData, found: Sequence[Standing], moment: datetime) -> d
     """Indicator → since when it is below its target."""
     since = {one.indicator: below_since(data, one, moment) for one in found if one.window == "30d"}
     return {code: at for code, at in since.items() if at is not None}
+
+
+def _silent_since(found: Iterable[Standing]) -> datetime | None:
+    read = [one for one in found if one.window == "30d" and one.verdict is not Verdict.NOT_APPLICABLE]
+    since = [one.silent_since for one in read if one.silent_since is not None]
+    told = [one for one in read if one.as_of is not None or one.silent_since is not None]
+    return max(since) if since and len(since) == len(told) else None
 
 
 def _daily(data: FacilityData, yardstick: Yardstick, code: str, today: date) -> Sequence[int]:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
+_POINT_AND_COMMA = str.maketrans(",.", ".,")
 # what neither XML nor a spreadsheet takes
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -23,8 +24,9 @@ def clean(text: str) -> str:
 
 def tenths(share: Fraction) -> int:
     """A share (0 … 1) in tenths of a per cent, half up; what misses 100 % is never rounded up to it."""
-    rounded = (share * 1000 + Fraction(1, 2)).__floor__()
-    return min(rounded, 999) if share < 1 else rounded
+    part, whole = share.numerator, share.denominator
+    rounded = (2000 * part + whole) // (2 * whole)
+    return min(rounded, 999) if part < whole else rounded
 
 
 def percent(share: Fraction) -> str:
@@ -35,8 +37,8 @@ def percent(share: Fraction) -> str:
 
 def number(value: int | Decimal) -> str:
     """`1.024`, `20,5`; as many decimals as the number has."""
-    plain = value.normalize() if isinstance(value, Decimal) else Decimal(value)
-    return f"{plain:,f}".translate(str.maketrans(",.", ".,"))
+    text = f"{value.normalize():,f}" if isinstance(value, Decimal) else f"{value:,d}"
+    return text.translate(_POINT_AND_COMMA)
 
 
 def day(value: date) -> str:
