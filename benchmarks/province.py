@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,56 +13,42 @@ from random import Random
 
 import httpx
 
-from collector import registry
+from benchmarks.batches import MEASURES, enrol
 from collector.people import People
-from collector.store import Connection, Store, access, as_text, tallies
+from collector.store import Connection, Store, as_text, tallies
 from collector.store.people import Person
-from contract import catalogue
 from contract.days import local_day, now
 from demo.running import reserve
 
 PLANS = sorted((Path(__file__).resolve().parent.parent / "config" / "plans").glob("*.toml"))
-MEASURES = 14
-"""Measures that each facility tells: those that the indicators of a hospital of the province are made from."""
-_AREAS = 20
 
 
-def fill(store: Store, facilities: int, days: int, last: date | None = None) -> list[str]:
+def fill(
+    store: Store, facilities: int, days: int, last: date | None = None, more: Mapping[int, int] | None = None
+) -> dict[str, str]:
     """Register facilities in an SQLite store and give them `days` days of tallies up to `last` (today).
 
-    Returns their ids.
+    `more`: number of a facility → so many days instead. Returns their ids, each with the token of its agent.
     """
-    known, moment, last = catalogue.load(), now(), last or local_day(now())
-    ids = [f"{40_000 + n}" for n in range(facilities)]
-    cells = [
-        {"id": one, "name": f"Bệnh viện số {n}", "level": "province", "area": f"Phường {n % _AREAS}"}
-        for n, one in enumerate(ids)
-    ]
-    registry.register(store, [(one["id"], registry.line(one["id"], one)) for one in cells], known, moment)
-    wanted = dict.fromkeys(one.measure for one in known.indicators.values() if "province" in one.levels)
-    assert len(wanted) == MEASURES
-    with store.write() as connection:
-        access.add_agent(connection, "bench", moment)
-    for number, one in enumerate(ids):
-        with store.write() as connection:
-            _tell(connection, one, {code: list(known.measures[code].categories) for code in wanted}, days, last, number)
-    return ids
+    tokens, last = enrol(store, facilities), last or local_day(now())
+    for number, one in enumerate(tokens):
+        with store.write() as connection:  # each on disk by itself: a country does not fit into one transaction
+            _tell(connection, one, (more or {}).get(number, days), last, number)
+    return tokens
 
 
-def _tell(
-    connection: Connection, facility: str, measures: dict[str, list[str]], days: int, last: date, seed: int
-) -> None:
+def _tell(connection: Connection, facility: str, days: int, last: date, seed: int) -> None:
     chance, moment = Random(seed), now()
-    values = {"facility": facility, "name": "his", "agent": "bench", "kind": "his.sql", "in_roster": True, "ok": True}
+    values = {"facility": facility, "name": "his", "agent": facility, "kind": "his.sql", "in_roster": True, "ok": True}
     source = tallies.add_source(connection, {**values, "read_at": moment, "newest_day": last})
-    tallies.add_claims(connection, source, measures)
-    texts = {code: _days(chance, categories) for code, categories in measures.items()}
+    tallies.add_claims(connection, source, MEASURES)
+    texts = {code: _days(chance, categories) for code, categories in MEASURES.items()}
     # as time goes, and as the driver has it: what is measured is not how the figures came here
     received = moment.replace(tzinfo=None).isoformat(" ")
     spoken = [str(last - timedelta(days=n)) for n in range(days)]
     rows = [
         (source.id, code, spoken[n], 1, texts[code][(n * 7 + seed) % 50], received)
-        for code in sorted(measures)
+        for code in sorted(MEASURES)
         for n in reversed(range(days))
     ]
     connection.exec_driver_sql("INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -10,12 +10,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agent.disk import _VERSION, Disk
+from agent.disk import _VERSION, Disk, row_sum
 from contract.days import now
 
 LEDGERS = Path(__file__).parent.parent / "fixtures" / "ledgers"
 _KEY = {"source": "his", "facility": "12001", "measure": "checkins"}
 _EMPTY: Mapping[str, Any] = {"acked": 0, "stored": None, "parked": None, "reason": None}
+
+
+def _summed(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    cells = ("source", "facility", "measure", "day", "revision", "counts", "stored")
+    return {**row, "sum": row_sum(*(row[name] for name in cells))}
+
+
 ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "tally": [
         {**_KEY, **_EMPTY, "day": "2026-10-01", "counts": '{"cccd_qr":3}', "revision": 4, "acked": 4},
@@ -56,7 +63,7 @@ def main() -> None:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             assert tables == ROWS.keys(), tables ^ ROWS.keys()
             for table, rows in ROWS.items():
-                for row in rows:
+                for row in map(_summed, rows) if table == "tally" else rows:
                     names, marks = ", ".join(f'"{one}"' for one in row), ", ".join("?" * len(row))
                     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
             connection.commit()

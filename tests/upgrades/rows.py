@@ -174,6 +174,9 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "replaced_at": AT,
         }
     ],
+    "month_count": [
+        {"facility": "12001", "month": date(2026, 9, 1), "measures": '{"payments":[{"cash":150,"qr":150},1023,1023]}'}
+    ],
     "below": [{"facility": "12001", "indicator": "cashless", "since": AT}],
     "baseline": [
         {
@@ -196,8 +199,11 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "evidence": "Biên bản số 12",
             "person": "an",
             "entered_at": AT,
+            "file": hashed("biên bản"),
+            "file_name": "bien-ban-12.pdf",
         }
     ],
+    "evidence": [{"digest": hashed("biên bản"), "kind": "pdf", "content": b"%PDF-1.7\x00\xff", "added_at": AT}],
     "alert": [
         {
             "id": 17,
@@ -231,5 +237,52 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "at": AT,
         }
     ],
+    "deputy": [
+        {
+            "id": 3,
+            "facility": "12001",
+            "person": 5,
+            "first_day": DAY,
+            "last_day": date(2026, 10, 20),
+            "named_by": "an",
+            "named_at": AT,
+            "ended_at": AT,
+        }
+    ],
+    "reminder": [{"facility": "12001", "period": "2026-10", "stage": -1, "address": "cntt@example.vn", "at": AT}],
+    "upload": [
+        {
+            "id": 4,
+            "facility": "12001",
+            "person": "an",
+            "at": AT,
+            "lines": 12,
+            "told": '[["payments","2026-10-01","2026-10-31","2026-10-31",{"cash":5}]]',
+            "remarks": '["dòng 3: ngày không đúng dạng"]',
+            "accepted_at": AT,
+            "accepted_by": "an",
+            "result": '{"new":1}',
+        }
+    ],
+    "report": [
+        {
+            "id": 6,
+            "facility": "12001",
+            "period": "2026-10",
+            "format": "csv",
+            "person": "an",
+            "asked_at": AT,
+            "state": "done",
+            "holder": "máy 1",
+            "until": AT,
+            "attempts": 1,
+            "started_at": AT,
+            "ended_at": AT,
+            "problem": "quá lâu",
+            "file_name": "bao-cao.csv",
+            "content": b"\xef\xbb\xbfa;b\r\n\x00",
+        }
+    ],
+    "throttle": [{"name": "login 10.0.0.0/24", "minute": AT, "tries": 3}],
     "lease": [{"name": "roads", "holder": "máy 1", "until": AT}],
 }
