@@ -31,7 +31,7 @@ class Exposition:
         self._lock = threading.Lock()
         """Held only while pieces are exchanged or joined: a scrape never waits for the database."""
         self._state: State | None = None
-        self._others: Mapping[Family, str] = {}
+        self._others: Mapping[Family, bytes] = {}
         self._bodies: dict[tuple[int, int], bytes] = {}
 
     def refresh(self, moment: datetime) -> int:
@@ -56,10 +56,10 @@ class Exposition:
             if (number, of) not in self._bodies:
                 if len(self._bodies) >= _MOST_BODIES:
                     self._bodies = {}
-                self._bodies[number, of] = self._render(self._state.places, number, of).encode()
+                self._bodies[number, of] = self._render(self._state.places, number, of)
             return self._bodies[number, of]
 
-    def _of_province(self, state: State) -> Mapping[Family, str]:
+    def _of_province(self, state: State) -> Mapping[Family, bytes]:
         """What belongs to no facility: agents, plans, scopes."""
         with self._store.read() as connection:
             agents = samples.of_agents(access.agents(connection), access.all_facilities(connection))
@@ -67,15 +67,15 @@ class Exposition:
         scopes = samples.of_scopes(one for one in state.scopes if one.window in self._province.exported)
         return samples.text(agents) | samples.text(plans) | samples.text(scopes)
 
-    def _render(self, places: Mapping[str, Place], number: int, of: int) -> str:
+    def _render(self, places: Mapping[str, Place], number: int, of: int) -> bytes:
         here = [place.text for one, place in places.items() if of == 1 or _bucket(one, of) == number - 1]
         parts = []
         for family in metrics.OF_FACILITY:
-            parts += [samples.head(family), *(text[family] for text in here if family in text)]
+            parts += [samples.head(family).encode(), *(text[family] for text in here if family in text)]
         if number == 1:
             for family in (*metrics.OF_SCOPE, *metrics.OF_AGENT):
-                parts += [samples.head(family), self._others.get(family, "")]
-        return "".join(parts)
+                parts += [samples.head(family).encode(), self._others.get(family, b"")]
+        return b"".join(parts)
 
 
 def _shard(text: str | None) -> tuple[int, int]:

@@ -68,7 +68,7 @@ class Place:
     months: Sequence[Month]
     sources: Sequence[Source]
     silent_since: datetime | None
-    text: Mapping[Family, str]
+    text: Mapping[Family, bytes]
 
 
 @dataclass(frozen=True, slots=True)

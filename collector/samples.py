@@ -30,12 +30,12 @@ _WINDOW = 30
 Sample = tuple[Family, Sequence[str], float | int]
 
 
-def text(samples: Iterable[Sample]) -> dict[Family, str]:
-    """The lines of each family, without its head."""
+def text(samples: Iterable[Sample]) -> dict[Family, bytes]:
+    """The lines of each family, without its head, in UTF-8."""
     lines: dict[Family, list[str]] = defaultdict(list)
     for family, values, value in samples:
         lines[family].append(_line(family) % (*map(_escaped, values), value))
-    return {family: "".join(found) for family, found in lines.items()}
+    return {family: "".join(found).encode() for family, found in lines.items()}
 
 
 @cache
