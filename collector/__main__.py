@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from collector import manual, merging, reports, serving, sources
+from collector import history, manual, merging, reports, serving, sources
 from collector import registry as lists
 from collector.access import Access
 from collector.people import ROLES, People, state
@@ -26,7 +26,7 @@ from collector.store import people as persons
 from collector.store.people import Person
 from collector.store.registry import Merger, Pause
 from contract import __version__, catalogue, plan
-from contract.days import local_day, now
+from contract.days import DayRange, local_day, now
 from contract.errors import ConfigError, NhipsoError, PortalError
 from contract.problems import sentences
 
@@ -267,6 +267,31 @@ def report_command(
             raise ConfigError(f"{target}: đã có, không ghi đè; hãy nêu --output")
         target.write_bytes(content)
     click.echo(f"Đã ghi {target}.")
+
+
+@main.command("export")
+@click.option(
+    "--format", "kind", type=click.Choice(history.FORMATS), required=True, help="openmetrics: cho kho metric dài hạn."
+)
+@click.option("--from", "first", type=Day, required=True, help="Từ ngày …")
+@click.option("--to", "last", type=Day, required=True, help="… đến ngày.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=None, help="Tệp ghi ra, đè lên tệp cũ (mặc định: in ra)."
+)
+@click.pass_context
+def export_command(
+    context: click.Context, first: datetime, last: datetime, kind: history.Format, output: Path | None
+) -> None:
+    """Xuất lịch sử của mọi cơ sở, mỗi con số mang đúng ngày của nó: openmetrics, hoặc csv (số đếm từng ngày)."""
+    if first > last:
+        raise ConfigError("--from phải không sau --to")
+    moment, days = now(), DayRange(first.date(), last.date())
+    if days.last > local_day(moment):
+        raise ConfigError("--to phải không sau hôm nay")
+    with _ready(context) as (settings, store):
+        found = history.History(store, yardstick(settings), settings.metrics_windows, days, moment)
+        with output.open("w", encoding="ascii", newline="") if output else nullcontext(sys.stdout) as target:
+            target.writelines(found.text(kind))
 
 
 @main.group()

@@ -57,7 +57,7 @@ class Alerts(_Table):
     collector_down_minutes: float = Field(default=5, ge=0)
     loop_periods: float = Field(default=3, gt=1)
     interval_seconds: float = Field(default=60, gt=0, le=240)
-    """Below five minutes: in a scrape gap an alert is kept by what it was at the evaluation before."""
+    """Of the alerts on machines and on who is silent; those on figures are looked at less often (rules.py)."""
 
 
 ADDRESS = r"[^@\s,;<>\"{}]+@[^@\s,;<>\"{}]+"

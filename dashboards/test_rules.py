@@ -14,6 +14,7 @@ from conftest import program
 from contract import catalogue, plan
 from contract.calendar import Calendar
 from dashboards import rules
+from dashboards.alerts_shape import duration
 from dashboards.settings import Alerts, General, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +79,14 @@ def test_thresholds_come_from_the_settings() -> None:
     assert "time() - 3600" in by_name["IndicatorBelowTarget"]["expr"]
     assert "time() - 36\n" in by_name["FacilitySilent"]["expr"]
     assert "for" not in by_name["FacilitySilent"]
+
+
+@pytest.mark.parametrize(("asked", "figures"), [(60, "4m"), (1, "4s"), (240, "4m")])
+def test_alerts_on_figures_are_looked_at_less_often_but_before_prometheus_forgets(asked: float, figures: str) -> None:
+    content = yaml.safe_load(rules.files(some_settings(interval_seconds=asked), TODAY)[rules.FILE])
+    found = {group["name"]: group["interval"] for group in content["groups"]}
+    others = duration(asked)
+    assert found == {"nhipso-indicators": figures, "nhipso-facilities": others, "nhipso-collector": others}
 
 
 def test_the_runbook_may_stand_elsewhere() -> None:
