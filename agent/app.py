@@ -45,13 +45,16 @@ class Agent:
         Returns whether every source answered. Raises PushError, StorageError.
         """
         answered = [self.poll(source, wish).ok for source in self.settings.sources]
+        self._deliver(wish)
+        return all(answered)
+
+    def _deliver(self, wish: Wish | None = None) -> None:
         self.pusher.push(self.kinds)
         unsettled = [source for source in self.settings.sources if self.ledger.unsettled(source.name)]
         if unsettled:
             for source in unsettled:
                 self.poll(source, replace(wish or Wish(), deep=False))
             self.pusher.push(self.kinds)
-        return all(answered)
 
     def nightly(self, due: datetime) -> None:
         """The deep re-read, the reconcile, the pruning: what of it was not yet done since `due`.
@@ -68,7 +71,7 @@ class Agent:
         if self._is_due("nightly_at", due):
             self.pusher.push(self.kinds)
             self.pusher.reconcile(local_day(now()))
-            self.round()
+            self._deliver()
             self.ledger.prune(local_day(now()))
             self.sources.prune(local_day(now()))
             self.disk.set_state("nightly_at", now().isoformat())

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,19 @@ def known_catalogue(settings: Settings) -> Catalogue:
 
 
 def _known(settings: Settings) -> _Fetched:
+    file = _catalogue_file(settings)
     try:
-        return _Fetched.model_validate_json(_catalogue_file(settings).read_bytes())
+        found = file.stat()
+        return _read(file, (found.st_ino, found.st_mtime_ns, found.st_size))
+    except OSError:
+        return _read(file, None)
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path, version: tuple[int, ...] | None) -> _Fetched:
+    """`file` as it is in this `version`: asked for with every poll and push, and read once."""
+    try:
+        return _Fetched.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         shipped = catalogue.load()  # none, or half a file: it is fetched with the next ack that names another
         return _Fetched(digest=shipped.digest, catalogue=shipped)

@@ -1,10 +1,13 @@
-"""The reader: a child process that imports adapters and drivers, does one job, hands back what it read, and ends.
+"""The reader: a child process that imports adapters and drivers, does a job, hands back what it read, and ends.
 
-The agent starts `main` in a process of its own, writes one Job to its standard input and takes messages from its
-standard output. Pickle is the wire because both ends are this program, started by itself, under one account.
+The agent starts `main` in a process of its own, writes a Job to its standard input and takes messages from its
+standard output, up to an End; sources that are due together are read by one reader, a Job after the other, because
+importing is most of the work. It ends when its standard input does.
+Pickle is the wire because both ends are this program, started by itself, under one account.
 Whatever a driver prints is thrown away: it may quote cell values.
 """
 
+import gc
 import importlib
 import os
 import pickle
@@ -16,7 +19,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
+from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
 from contract.adapter import Adapter, Reading, SourceConfig
@@ -89,7 +94,12 @@ class Failed:
     error: NhipsoError
 
 
-Message = Described | Ready | Step | Done | Failed
+@dataclass(frozen=True, slots=True)
+class End:
+    """Nothing more is said of this job."""
+
+
+Message = Described | Ready | Step | Done | Failed | End
 
 
 class IndexMemory:
@@ -130,6 +140,7 @@ def work(job: Job) -> Iterator[Message]:
             return
         [config] = job.sources
         adapter = open_source(config, job.catalogue)
+        gc.enable()  # `agent.reads` starts a reader without
         yield Ready()
         if job.task == "check":
             adapter.probe()
@@ -172,22 +183,27 @@ def _place(error: BaseException) -> str:
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
 
 
-def _end_with(parent: BinaryIO) -> None:
-    """Wait for the agent to go away: nobody is left to take what this process reads."""
-    parent.read()
-    os._exit(1)
+def _listen(agent: BinaryIO, jobs: SimpleQueue[Job]) -> None:
+    """Take jobs until the agent goes away, or has no more: then nobody is left to take what this process reads.
+
+    A driver's threads or finalisers must not keep a finished reader alive.
+    """
+    try:
+        while True:
+            jobs.put(pickle.load(agent))  # noqa: S301 (our own parent)  # nosec B301
+    except (EOFError, pickle.UnpicklingError, OSError):
+        os._exit(0)
 
 
 def main() -> None:
-    """Run one job between standard input and output."""
+    """Run jobs between standard input and output."""
     answers = os.fdopen(os.dup(1), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    job = pickle.load(sys.stdin.buffer)  # noqa: S301 (our own parent)  # nosec B301
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
-    for message in work(job):
-        pickle.dump(message, answers)
-        answers.flush()
-    answers.close()
-    os._exit(0)  # a driver's threads or finalisers must not keep a finished reader alive
+    jobs: SimpleQueue[Job] = SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    while True:
+        for message in chain(work(jobs.get()), [End()]):
+            pickle.dump(message, answers)
+            answers.flush()

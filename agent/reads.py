@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent import reader
-from agent.reader import Described, Description, Done, Failed, Job, Message, Slice, Step
+from agent.reader import Described, Description, Done, End, Failed, Job, Message, Slice, Step
 from contract.adapter import SourceConfig
 from contract.catalogue import Catalogue
 from contract.errors import ConfigError, NhipsoError, SourceChangedError, SourceUnavailableError
 
 # A reader first imports its driver: on an old office PC that alone may take seconds.
 START_SECONDS = 15.0
+# So long a source waits for the reader of another, rather than have one started for itself alone.
+PATIENCE = 10.0
 
 
 class StoppedError(NhipsoError):
@@ -25,17 +27,29 @@ class StoppedError(NhipsoError):
 
 
 class Readers:
-    """The readers of one agent; `stop` ends those that run and lets no other begin."""
+    """The readers of one agent; `stop` ends those that run and lets no other begin.
 
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopping = threading.Event()
+    A reader that is done goes on to the next source that waits. One that is stuck, or slow, keeps nobody: others begin
+    with one of their own when their patience is at its end.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        """`patience`: seconds that a source waits for the reader of another."""
+        self._patience = patience
+        self._turn = threading.Condition()
+        self._waiting = 0
+        self._running: dict[subprocess.Popen[bytes], list[object]] = {}
+        """Each with what its driver has been told."""
+        self._free: subprocess.Popen[bytes] | None = None
+        self._stopping = False
 
     def stop(self) -> None:
         """Kill every running reader: the agent is about to end."""
-        self._stopping.set()
-        for process in list(self._running):
-            process.kill()
+        with self._turn:
+            self._stopping = True
+            for process in self._running:
+                process.kill()
+            self._turn.notify_all()
 
     def describe(self, sources: Sequence[SourceConfig], catalogue: Catalogue) -> dict[str, Description | ConfigError]:
         """What each source's kind says of it. Raises SourceUnavailableError when the reader itself does not work."""
@@ -61,40 +75,68 @@ class Readers:
         Raises SourceError, ConfigError when a file that agent.toml names has changed, StoppedError.
         """
         job = Job("check" if check else "read", (source,), catalogue, tuple(slices), ledger)
+        error = None
         for message in self._messages(job, source.timeout_seconds):
             if isinstance(message, Failed):
-                raise message.error
-            if isinstance(message, Step | Done):
+                error = message.error  # the last that it says; raised when its reader is free for another source
+            elif isinstance(message, Step | Done):
                 yield message
+        if error:
+            raise error
 
     def _messages(self, job: Job, seconds: float) -> Iterator[Message]:
-        """Run a reader; each message must come within `seconds` of the one before (the first: and the start)."""
-        process = _start()
+        """Run a job; each message must come within `seconds` of the one before (the first: and the start)."""
+        process = self._take([source.driver for source in job.sources])
         assert process.stdin and process.stdout
-        self._running.add(process)
-        if self._stopping.is_set():
-            process.kill()
-        limit = _Limit(process, START_SECONDS + seconds)
+        limit, is_whole = _Limit(process, START_SECONDS + seconds), False
         try:
             pickle.dump(job, process.stdin)
             process.stdin.flush()  # and stays open: its end tells the reader that the agent is gone
-            while True:
+            while not is_whole:
                 message: Message = pickle.load(process.stdout)  # noqa: S301 (our own child)  # nosec B301
                 limit.lift()
-                yield message
-                limit.set(seconds + 2)  # the adapter's own time limit comes first and says more
+                if not (is_whole := isinstance(message, End)):
+                    yield message
+                    limit.set(seconds + 2)  # the adapter's own time limit comes first and says more
         except (EOFError, pickle.UnpicklingError, OSError):
-            if self._stopping.is_set():
+            if self._stopping:
                 raise StoppedError("agent đang dừng") from None
             if limit.overdue:
                 raise SourceUnavailableError(f"nguồn không trả lời trong {seconds:g} giây") from None
-            if process.wait() != 0:
-                raise SourceChangedError("bộ đọc bị dừng giữa chừng (trình điều khiển lỗi?)") from None
+            raise SourceChangedError("bộ đọc bị dừng giữa chừng (trình điều khiển lỗi?)") from None
         finally:
             limit.end()
-            self._running.discard(process)
-            process.kill()
-            _close(process)
+            self._leave(process, is_whole)
+
+    def _take(self, driver: list[object]) -> "subprocess.Popen[bytes]":
+        """A reader: the one that another source leaves within our patience, else a new one. Raises StoppedError."""
+        with self._turn:
+            self._waiting += 1
+            self._turn.wait_for(lambda: self._free or not self._running or self._stopping, self._patience)
+            self._waiting -= 1
+            if self._stopping:
+                raise StoppedError("agent đang dừng")
+            process, self._free = self._free, None
+            if process and self._running[process] != driver:
+                self._end(process)
+                process = None
+            process = process or _start()
+            self._running[process] = driver
+        return process
+
+    def _leave(self, process: "subprocess.Popen[bytes]", is_whole: bool) -> None:
+        """Leave a reader to a source that waits; without one, or with its job not done (`is_whole`), end it."""
+        with self._turn:
+            if is_whole and self._waiting and not self._stopping:
+                self._free = process
+            else:
+                self._end(process)
+            self._turn.notify()
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        del self._running[process]
+        process.kill()
+        _close(process)
 
 
 class _Limit:
@@ -129,8 +171,9 @@ class _Limit:
 
 def _start() -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        # not `-m`: messages must be pickled as classes of agent.reader, not of __main__
-        [sys.executable, "-c", f"from {reader.__name__} import main; main()"],
+        # Not `-m`: messages must be pickled as classes of agent.reader, not of __main__.
+        # Without garbage collection, since what an import makes stays: a tenth of a reader's time.
+        [sys.executable, "-c", f"import gc; gc.disable(); from {reader.__name__} import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

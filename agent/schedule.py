@@ -17,10 +17,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from agent.app import Agent
 from agent.reads import StoppedError
 from agent.settings import Source
+from agent.waits import Waits
 from contract.days import LOCAL, now
-from contract.errors import CollectorUnavailableError, PushError, StorageError
+from contract.errors import PushError, StorageError
 
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 # What still waits for a collector when the agent is told to end is sent after the next start.
 STOP_SECONDS = 5.0
 # A clock that moved by more than this against the time that really passed was set.
@@ -35,7 +35,7 @@ class Service:
         self._agent = agent
         self._clock = clock
         self._stop = threading.Event()
-        self._failures = 0
+        self._waits = Waits()
         self._not_before = 0.0
         # the command that starts us has told of what is amiss already
         self._broken: dict[str, str] = {"warnings": self._warned()}
@@ -50,20 +50,23 @@ class Service:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: self.stop())
             signal.signal(signal.SIGINT, lambda *_: self.stop())
-        seconds = self._agent.settings.poll_minutes * 60
-        for position, source in enumerate(self._agent.settings.sources):
+        # All sources together, so that one reader can go from each to the next; agents that began together drift apart.
+        settings = self._agent.settings
+        seconds = settings.poll_minutes * 60 * random.uniform(0.97, 1.03)  # noqa: S311  # nosec B311
+        for source in settings.sources:
             self._scheduler.add_job(
                 self._poll,
                 "interval",
                 args=[source],
                 id=f"poll {source.name}",
                 seconds=seconds,
-                jitter=seconds / 10,
-                next_run_time=self._clock() + timedelta(seconds=min(position, seconds / 10)),
+                next_run_time=self._clock(),
             )
         self._scheduler.add_job(self._nightly, "interval", minutes=10, id="nightly", jitter=60)
         self._scheduler.start()
-        log.info("agent chạy: %d nguồn, mỗi %g phút", len(self._agent.settings.sources), seconds / 60)
+        log.info(
+            "agent chạy: %d nguồn, mỗi %g phút", len(self._agent.settings.sources), self._agent.settings.poll_minutes
+        )
         self._follow_the_clock()
         self._end()
 
@@ -118,14 +121,11 @@ class Service:
             self._told("push", str(error))
             self._push_later(error)
             return
-        self._failures, self._not_before = 0, 0.0
+        self._waits, self._not_before = Waits(), 0.0
         self._mended("push")
 
     def _push_later(self, error: Exception) -> None:
-        wait = min(FIRST_WAIT * 2 ** min(self._failures, 8), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311  # nosec B311
-        wished = error.retry_after if isinstance(error, CollectorUnavailableError) else None
-        wait = max(wait, wished or 0)
-        self._failures += 1
+        wait = self._waits.after(error)
         self._not_before = time.monotonic() + wait
         if not self._stop.is_set():
             later = self._clock() + timedelta(seconds=wait)

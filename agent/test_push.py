@@ -311,6 +311,14 @@ class TestCatalogue:
         assert known_catalogue(changed.settings).digest == changed.collector.catalogue.digest
         assert [path for _, path in changed.collector.asked].count("/api/v1/catalogue") == 1
 
+    def test_a_catalogue_is_read_once_and_again_when_it_has_changed(self, changed: Bench) -> None:
+        before = known_catalogue(changed.settings)
+        assert known_catalogue(changed.settings) is before
+        changed.push()
+        after = known_catalogue(changed.settings)
+        assert after != before
+        assert known_catalogue(changed.settings) is after
+
     def test_what_was_refused_is_offered_again_under_the_new_catalogue(self, changed: Bench) -> None:
         content, changed.collector.catalogue = changed.collector.catalogue, shipped()
         changed.collector.refused = {"checkins": "unknown_category"}

@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 
 from agent.app import Agent, start
+from agent.poll import Poller, Wish
+from agent.reader import Description
 from agent.schedule import Service
-from agent.settings import load
+from agent.settings import Source, load
+from agent.sources import Health
 from conftest import free_port
+from contract.catalogue import Catalogue
 from contract.days import local_day, now
 from tests.faulty_collector import TOKEN, FaultyCollector, answer, commits_and_dies, hangs
 from tests.hospital import Hospital, HungServer, readers_of
@@ -103,6 +107,25 @@ def test_it_brings_what_happens_asks_for_status_meanwhile_and_ends_at_sigterm(
     assert "Traceback" not in hospital.log
     assert "maximum number of running instances" not in hospital.log
     assert not (hospital.data / "ledger.sqlite-wal").exists() or hospital.run("status").returncode == 0
+
+
+def test_sources_that_are_due_together_take_turns_with_one_reader(hospital: Hospital, faulty: FaultyCollector) -> None:
+    text = hospital.config.read_text()
+    hospital.configure(measures=("checkins_insured",))
+    second = hospital.config.read_text().partition("[sources.his]")[2]
+    second = "[sources.insured]" + second.replace("sources.his", "sources.insured")
+    hospital.config.write_text(text.replace("poll_minutes = 0.01", "poll_minutes = 0.05") + second)
+    with running(hospital) as process:
+        together, alive, readers = 0, set[int](), set[int]()
+        until(lambda: "agent chạy" in hospital.log)
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            alive = set(readers_of(process.pid))
+            readers |= alive
+            together = max(together, len(alive))
+        polls = len(faulty.pushes)
+    assert together == 1
+    assert 0 < len(readers) < polls
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGKILL])
@@ -207,6 +230,20 @@ def test_a_clock_that_is_set_right_does_not_stop_the_polls(
         until(lambda: faulty.counts(TODAY) == {"cccd_qr": 7})
 
 
+class Counted(Poller):
+    """Notes what each poll was for."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(agent.settings, agent.disk, agent.readers)
+        self.wishes: list[Wish] = []
+
+    def poll(
+        self, source: Source, kind: Description, catalogue: Catalogue, moment: datetime, wish: Wish | None = None
+    ) -> Health:
+        self.wishes.append(wish or Wish())
+        return super().poll(source, kind, catalogue, moment, wish)
+
+
 class TestNight:
     def test_it_reads_deep_reconciles_and_remembers_that_it_did(
         self, hospital: Hospital, faulty: FaultyCollector
@@ -224,6 +261,19 @@ class TestNight:
             asked = len(faulty.pushes)
             agent.nightly(now() - timedelta(hours=1))
             assert len(faulty.pushes) == asked
+
+    def test_a_source_is_read_once_more_only_for_days_that_the_collector_knows_otherwise(
+        self, hospital: Hospital, faulty: FaultyCollector
+    ) -> None:
+        with agent_of(hospital) as agent:
+            agent.round()
+            agent.nightly(now())
+            agent.poller = counted = Counted(agent)
+            agent.nightly(now())
+            assert counted.wishes == [Wish(deep=True)]
+            faulty.stored["12001", "his", "checkins", str(TODAY)] = (9, {"manual": 5})
+            agent.nightly(now())
+            assert counted.wishes[1:] == [Wish(deep=True), Wish()]
 
     def test_a_collector_that_is_away_at_night_does_not_make_the_source_read_again_and_again(
         self, hospital: Hospital, faulty: FaultyCollector

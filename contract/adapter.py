@@ -43,6 +43,14 @@ class SourceConfig:
         return tuple(dict.fromkeys(self.facility_map.values())) or self.facilities
 
     @property
+    def driver(self) -> object:
+        """What a driver is told once for a whole process; sources that differ in it are read by different ones.
+
+        python-oracledb cannot go from its own protocol to Oracle's client.
+        """
+        return self.options.get("oracle_client")
+
+    @property
     def place(self) -> str:
         """How an error names this table."""
         return f"[sources.{self.name}]"

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 
-from agent import link, schedule
+from agent import link, waits
 from agent.__main__ import main
 
 if __name__ == "__main__":
-    patient: Any = schedule
-    patient.FIRST_WAIT, patient.LONGEST_WAIT = 0.3, 2.0
+    patient: Any = waits
+    patient.FIRST_WAIT, patient.LONGEST_AWAY, patient.LONGEST_WAIT = 0.3, 2.0, 2.0
     door: Any = link
     door._TIMEOUT = httpx.Timeout(4, connect=2)
     asked = door._retry_after
