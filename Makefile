@@ -32,7 +32,8 @@ faults: $(VENV)/test.stamp  ## kill -9 at random on a bad line: nothing lost, no
 soak: $(VENV)/test.stamp  ## a month in minutes: memory and disk stay flat; DAYS=30
 	$(BIN)/python -m tests.soak --days $(DAYS)
 
-bench: $(VENV)/test.stamp  ## every claim beside its peer, in one run
+bench: ALSO := prometheus-pushgateway:prometheus-pushgateway prometheus-sql-exporter:prometheus-sql-exporter
+bench: debian $(VENV)/test.stamp  ## every claim beside its peer, in one run
 	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/test.stamp  ## style and types
@@ -43,7 +44,8 @@ lint: $(VENV)/test.stamp  ## style and types
 debian:  ## Debian's programs that the tests start
 	@missing=""; \
 	for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
-	  mariadbd:mariadb-server pdftotext:poppler-utils chromium:chromium; do \
+	  mariadbd:mariadb-server pdftotext:poppler-utils chromium:chromium victoria-metrics:victoria-metrics \
+	  $(ALSO); do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	for name in libreoffice-writer-nogui fonts-liberation2; do \

@@ -8,7 +8,10 @@ from rich.progress import track
 
 from benchmarks.folders import show
 
-PROGRAMS = ("his_sql", "bhyt_xml", "einvoice_xml", "portal")
+PROGRAMS = (
+    *("his_sql", "bhyt_xml", "einvoice_xml", "agent_weight", "ingest", "ingest_postgresql", "catch_up"),
+    *("standings", "exposition", "end_to_end", "growth", "portal", "rules"),
+)
 
 
 def main() -> None:

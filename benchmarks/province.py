@@ -14,6 +14,7 @@ from random import Random
 import httpx
 
 from benchmarks.batches import MEASURES, enrol
+from benchmarks.processes import processor
 from collector.people import People
 from collector.store import Connection, Store, as_text, tallies
 from collector.store.people import Person
@@ -77,6 +78,7 @@ def serving(directory: Path, people: dict[str, Person]) -> Iterator[tuple[str, d
     address = f"http://127.0.0.1:{port}"
     try:
         _await(address)
+        _await_quiet(child.pid)
         yield address, tokens
     finally:
         child.terminate()
@@ -94,3 +96,13 @@ def _await(address: str) -> None:
             pass
         time.sleep(0.2)
     raise TimeoutError("the collector is not ready")
+
+
+def _await_quiet(pid: int) -> None:
+    """Until the work of a first start (roads, retention) is done: it uses less than a tenth of a core. TimeoutError."""
+    for _ in range(600):
+        before = processor(pid)
+        time.sleep(1)
+        if processor(pid) - before < 0.1:
+            return
+    raise TimeoutError("the collector does not come to rest")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from contract.errors import ConfigError, UnauthorisedError
 CODE_LIVES = timedelta(days=7)
 FAILURES_OF_ADDRESS, FAILURES_OF_ALL = 20, 200
 """Wrong codes a minute from one network address, and from all together."""
+NOT_IN_FORCE = "mã truy cập không đúng hoặc đã bị thu hồi"
 # Crockford's alphabet: no letter that is read as a digit over the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -36,6 +37,7 @@ class Access:
         self._store = store
         self._revocations = revocations
         self._throttle = Throttle(store, "enrol", FAILURES_OF_ADDRESS, FAILURES_OF_ALL)
+        self._known: set[str] = set()
 
     def make_code(self, facilities: Sequence[str], agent: str | None, at: datetime, by: str = OPERATOR) -> str:
         """A one-time code that lives a week; `agent`: for one that enrols again. Raises ConfigError."""
@@ -85,20 +87,33 @@ class Access:
 
     def speaker(self, token: str, at: datetime) -> Speaker:
         """Whose token this is; its first use revokes the agent's older ones. Raises UnauthorisedError."""
-        token_hash = hashed(token)
-        with self._store.read() as connection:
-            found = access.agent_of(connection, token_hash)
-            facilities = access.facilities_of(connection, found[0]) if found else []
+        found = self.speakers({token}, at).get(token)
         if found is None:
-            raise UnauthorisedError("mã truy cập không đúng hoặc đã bị thu hồi")
-        agent, used = found
-        if not used:
-            with self._store.write() as connection:
-                replaced = access.first_use(connection, token_hash, agent, at)
-                if replaced:
-                    self._note(connection, at, agent, "token_replaced", agent, len(replaced))
-                self._remember(replaced)
-        return Speaker(agent, frozenset(facilities))
+            raise UnauthorisedError(NOT_IN_FORCE)
+        return found
+
+    def speakers(self, tokens: Set[str], at: datetime) -> dict[str, Speaker]:
+        """The same for several at once; a token that is not in force is left out."""
+        by_hash = {hashed(one): one for one in tokens}
+        with self._store.read() as connection:
+            found = access.speakers(connection, by_hash)
+        self._known -= by_hash.keys() - found.keys()
+        self._known |= found.keys()
+        for token_hash, (agent, used, _) in found.items():
+            if not used:
+                self._first_use(token_hash, agent, at)
+        return {by_hash[one]: Speaker(agent, facilities) for one, (agent, _, facilities) in found.items()}
+
+    def has_known(self, token: str) -> bool:
+        """Whether it was in force when it was last asked for here; it may have been revoked since."""
+        return hashed(token) in self._known
+
+    def _first_use(self, token_hash: str, agent: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            replaced = access.first_use(connection, token_hash, agent, at)
+            if replaced:
+                self._note(connection, at, agent, "token_replaced", agent, len(replaced))
+            self._remember(replaced)
 
     def revoke(self, agent: str, at: datetime, by: str = OPERATOR) -> int:
         """Revoke all tokens of an agent, also for databases restored later. Returns how many."""

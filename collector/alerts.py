@@ -157,7 +157,7 @@ def _reason(parts: Parts, told: Told, at: datetime) -> str | None:
     if told.name != _BELOW or told.facility is None or told.indicator not in parts.catalogue.indicators:
         return None
     place = parts.province.at(at).places.get(told.facility)
-    now = None if place is None else place.standings.get((told.indicator, "30d"))
+    now = None if place is None else place.standings["30d"].get(told.indicator)
     if place is None or now is None:
         return "other"
     if place.facility.active_to is not None and place.facility.active_to < local_day(at):

@@ -1,29 +1,39 @@
 """What agents call (contract.md, "Push API"): tallies, catalogue, enrolments, digests."""
 
-import threading
 from collections import defaultdict
-from datetime import date
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from collector import bodies, ingest
-from collector.access import Speaker
+from collector.access import NOT_IN_FORCE, Speaker
+from collector.ingest import Sent
+from collector.intake import Intake
 from collector.parts import Parts, parts_of
 from collector.store import tallies
 from contract import tls
 from contract.days import now
-from contract.errors import BadRequestError, BusyError, MalformedError, TooLargeError, UnauthorisedError
+from contract.errors import BadRequestError, MalformedError, PortalError, TooLargeError, UnauthorisedError
 from contract.tally import MAX_TALLIES, Ack, AgentReport, MonthDigest, Push, SourceReport, digest
 
-router = APIRouter(prefix="/api/v1")
-# More at once than this only queues behind the database: agents wait better, on their own disk. Fewer than the
-# server's worker threads (40) and the database's connections (30), so that others are still answered.
+# More at once than this only queues behind the database: agents wait better, on their own disk.
 _MOST_AT_ONCE = 24
-_at_once = threading.BoundedSemaphore(_MOST_AT_ONCE)
 _MAX_CODE_BODY = 4096
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    """One intake for each app: `request.state.intake`."""
+    yield {"intake": Intake(partial(_take, app.state.parts), _MOST_AT_ONCE)}
+
+
+router = APIRouter(prefix="/api/v1", lifespan=_lifespan)
 
 
 class Code(BaseModel):
@@ -32,6 +42,7 @@ class Code(BaseModel):
     code: str = Field(max_length=100)
 
 
+_PUSH, _CODE = TypeAdapter(Push), TypeAdapter(Code)
 _NAMES = {
     field.alias or name
     for shape in (Push, AgentReport, SourceReport, Code)
@@ -77,8 +88,17 @@ def speaker(
     return parts.access.speaker(bearer(authorization), now())
 
 
+class _Arrived(NamedTuple):
+    """A push as it came over the line, unpacked."""
+
+    token: str
+    body: bytes
+    at: datetime
+
+
 @router.post(
     "/tallies",
+    response_model=Ack,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -86,27 +106,44 @@ def speaker(
         }
     },
 )
-async def post_tallies(
-    request: Request, parts: Annotated[Parts, Depends(parts_of)], caller: Annotated[Speaker, Depends(speaker)]
-) -> Ack:
+async def post_tallies(request: Request) -> Response:
     """Take a batch; 200 only when what is accepted is on disk. The same batch again is accepted again."""
-    body = await bodies.read(request)
-    if not _at_once.acquire(blocking=False):
-        raise BusyError("máy chủ đang bận, agent sẽ gửi lại")
-    try:
-        return await run_in_threadpool(_take, parts, caller, body)
-    finally:
-        _at_once.release()
+    parts = parts_of(request)
+    token = bearer(request.headers.get("authorization"))
+    if not parts.access.has_known(token):  # no body of a stranger's is read
+        await run_in_threadpool(parts.access.speaker, token, now())
+    arrived = _Arrived(token, await bodies.read(request), now())
+    ack = await request.state.intake.take(arrived)
+    return Response(ack.model_dump_json(), media_type="application/json")
 
 
-def _take(parts: Parts, caller: Speaker, body: bytes) -> Ack:
-    push = _parsed(TypeAdapter(Push), body)
-    if len(push.tallies) > MAX_TALLIES:
-        raise TooLargeError(f"quá {MAX_TALLIES} số đếm trong một gói")
-    ack = ingest.take(parts.store, caller, push, parts.catalogue, now())
-    for result, count in (("accepted", ack.accepted), ("stale", len(ack.stale)), ("refused", len(ack.refused))):
+def _take(parts: Parts, arrived: Sequence[_Arrived]) -> list[Ack | Exception]:
+    """An answer to each push. Raises AwayError."""
+    speakers = parts.access.speakers({one.token for one in arrived}, now())
+    read = [_sent(one, speakers.get(one.token)) for one in arrived]
+    taken = iter(ingest.take_all(parts.store, [one for one in read if isinstance(one, Sent)], parts.catalogue))
+    answers = [next(taken) if isinstance(one, Sent) else one for one in read]
+    acks = [one for one in answers if isinstance(one, Ack)]
+    for result, count in (
+        ("accepted", sum(one.accepted for one in acks)),
+        ("stale", sum(len(one.stale) for one in acks)),
+        ("refused", sum(len(one.refused) for one in acks)),
+    ):
         parts.meters.tallies.labels(result).inc(count)
-    return ack
+    return answers
+
+
+def _sent(one: _Arrived, caller: Speaker | None) -> Sent | PortalError:
+    """What the body says, or why it is not taken."""
+    try:
+        if caller is None:
+            raise UnauthorisedError(NOT_IN_FORCE)
+        push = _parsed(_PUSH, one.body)
+        if len(push.tallies) > MAX_TALLIES:
+            raise TooLargeError(f"quá {MAX_TALLIES} số đếm trong một gói")
+        return Sent(caller, push, one.at)
+    except PortalError as error:
+        return error
 
 
 def _parsed(shape: TypeAdapter[Any], body: bytes) -> Any:
@@ -140,7 +177,7 @@ def get_catalogue(
 async def post_enrolments(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Enrolled:
     """Trade a one-time code for a token."""
     body = await bodies.read(request, _MAX_CODE_BODY)
-    code: Code = _parsed(TypeAdapter(Code), body)
+    code: Code = _parsed(_CODE, body)
     address = request.client.host if request.client else ""
     agent, token, facilities = await run_in_threadpool(parts.access.enrol, code.code, now(), address)
     return Enrolled(agent=agent, token=token, facilities=facilities)

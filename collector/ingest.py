@@ -1,10 +1,9 @@
-"""Ingest: judge a batch of tallies, store what is accepted, and answer with a verdict for each.
+"""Ingest: judge batches of tallies, store what is accepted, and answer with a verdict for each.
 
-The rules are those of architecture.md, "Keys, owners, revisions". Everything of one batch is one transaction, and the
-answer is given after its commit; so a batch that is sent again, in any order, from any thread, changes nothing.
+The rules are those of architecture.md, "Keys, owners, revisions". Batches that come at the same time are one
+transaction, and each is answered after its commit; so a batch that is sent again, in any order, changes nothing.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,58 +12,47 @@ from typing import Any
 
 from collector.access import Speaker
 from collector.feeds import line
-from collector.store import Connection, Store, access, as_text, registry, tallies
+from collector.shapes import Batch, Place, RefusedError, Shapes
+from collector.store import Connection, Store, access, as_text, registry, store_id_of, tallies
 from collector.store.registry import Facility
 from collector.store.tallies import Claim, Row, Source
 from contract.catalogue import Catalogue
 from contract.days import local_day
-from contract.errors import UnauthorisedError
-from contract.tally import (
-    FIRST_DAY,
-    MAX_COUNT,
-    MAX_REVISION,
-    SOURCE_NAME,
-    Ack,
-    Key,
-    Push,
-    Refusal,
-    RefusalCode,
-    SourceReport,
-    Stale,
-    Tally,
-)
+from contract.errors import AwayError, UnauthorisedError
+from contract.tally import FIRST_DAY, Ack, Push, Refusal, SourceReport, Stale
 
-_SOURCE_NAME = re.compile(SOURCE_NAME)
-_MEASURE = re.compile(r".{1,64}", re.DOTALL)
 # Far more than any hospital has; an agent that has gone mad, or bad, must not fill Prometheus with series.
 _MAX_SOURCES = 100
 _MAX_UNMAPPED = 20
 _LONGEST_RAW = 200
 # Clocks never agree to the second, and a push takes a while.
 _MAX_SKEW = timedelta(minutes=1)
+_Key = tuple[int, str, date]
 
 
-class _RefusedError(Exception):
-    """One tally is refused."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A push, from whom, and when it came."""
 
-    def __init__(self, code: RefusalCode, reason: str) -> None:
-        self.code: RefusalCode = code
-        self.reason = reason
-        super().__init__(code)
+    speaker: Speaker
+    push: Push
+    at: datetime
 
 
 @dataclass
 class _Books:
-    """What the store knows of the facilities that a batch speaks of."""
+    """What is known of the facilities that batches speak of: as it is stored, and as it is to be."""
 
-    agent: str | None
-    """None: people who upload sheets."""
     catalogue: Catalogue
     facilities: dict[str, Facility]
     """For which facility the sources of each count in the end: itself, or what it was merged into."""
     sources: dict[tuple[str, str], Source]
+    stored_sources: dict[int, Source]
     claims: dict[str, dict[str, list[Claim]]] = field(default_factory=lambda: defaultdict(dict))
     """By facility and measure, the oldest first."""
+    stored: dict[_Key, Row] = field(default_factory=dict)
+    fresh: dict[_Key, Row] = field(default_factory=dict)
+    """Rows that take the place of stored ones, or are new."""
 
     def claim_of(self, source: Source, measure: str) -> Claim | None:
         """The claim of this source, ended or not."""
@@ -78,27 +66,93 @@ class _Books:
         """Whether no further source may be added there: each is a series in Prometheus."""
         return sum(place == facility for place, _ in self.sources) >= _MAX_SOURCES
 
+    def add_source(self, connection: Connection, values: dict[str, Any]) -> Source:
+        """A new source."""
+        source = tallies.add_source(connection, values)
+        self.sources[source.facility, source.name] = self.stored_sources[source.id] = source
+        return source
+
+    def write(self, connection: Connection, moment: datetime) -> None:
+        """Bring the store to what is known."""
+        changed = [(self.stored_sources[one.id], one) for one in self.sources.values()]
+        tallies.update_sources(connection, ((before, one) for before, one in changed if one != before))
+        self.stored_sources |= {one.id: one for _, one in changed}
+        before = self.stored
+        new = [row for key, row in self.fresh.items() if key not in before] if before else [*self.fresh.values()]
+        newer = [(row, before[key]) for key, row in self.fresh.items() if key in before] if before else []
+        tallies.insert(connection, new, moment)
+        corrected = [row for row, old in newer if row.counts != old.counts]
+        tallies.replace(connection, [row for row, _ in newer], corrected, moment)
+        self.stored |= self.fresh
+        self.fresh.clear()
+
 
 def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, moment: datetime) -> Ack:
     """Store a batch. Raises UnauthorisedError when it names another agent, AwayError when nothing was stored."""
-    if push.agent.id != speaker.agent:
-        raise UnauthorisedError("agent.id không phải là của mã truy cập này")
-    shaped = [_shaped(raw, speaker.facilities, catalogue, local_day(moment)) for raw in push.tallies]
-    spoken = {one.key.facility for one in shaped if isinstance(one, Tally)}
-    spoken |= {facility for report in push.sources for facility in report.facilities} & speaker.facilities
-    store_id = store.store_id()
+    [answer] = take_all(store, [Sent(speaker, push, moment)], catalogue)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def take_all(store: Store, sent: Sequence[Sent], catalogue: Catalogue) -> list[Ack | Exception]:
+    """An answer for each batch, judged in their order, all on disk by then. Raises AwayError: nothing can be stored.
+
+    A batch that cannot be taken is answered with the error, and takes none of the others with it.
+    """
+    refused = UnauthorisedError("agent.id không phải là của mã truy cập này")
+    try:
+        taken = iter(_taken(store, [one for one in sent if _is_its_own(one)], catalogue))
+        return [next(taken) if _is_its_own(one) else refused for one in sent]
+    except AwayError:
+        raise
+    except Exception as error:
+        if len(sent) == 1:
+            return [error]
+        # nothing of all that is stored, and it is not known whose fault that is
+        return [answer for one in sent for answer in take_all(store, [one], catalogue)]
+
+
+def _is_its_own(one: Sent) -> bool:
+    return one.push.agent.id == one.speaker.agent
+
+
+def _taken(store: Store, sent: Sequence[Sent], catalogue: Catalogue) -> list[Ack]:
+    """The acks of batches that are all taken, or none of them."""
+    if not sent:
+        return []
+    moment = max(one.at for one in sent)
+    shapes = Shapes(catalogue, local_day(moment))
+    batches = [shapes.batch(one.push.tallies, one.speaker.facilities) for one in sent]
+    spoken = {facility for batch in batches for facility, _, _ in batch.tallies}
+    spoken |= {
+        facility
+        for one in sent
+        for report in one.push.sources
+        for facility in one.speaker.facilities.intersection(report.facilities)
+    }
     with store.write() as connection:
-        access.note_push(connection, speaker.agent, _heard(push, moment))
-        concerned = sorted(spoken | tallies.rostered(connection, speaker.agent))
-        books = _open_books(connection, speaker.agent, catalogue, concerned, spoken, moment)
-        _take_roster(connection, books, _in_our_time(push, moment), speaker.facilities)
-        verdicts = _judge(connection, books, shaped, moment)
-    stale = [one for one in verdicts if isinstance(one, Stale)]
-    refused = [one for one in verdicts if isinstance(one, Refusal)]
+        store_id = str(store_id_of(connection))
+        heard = {one.speaker.agent: _heard(one) for one in sent}
+        access.note_pushes(connection, heard)
+        concerned = sorted(spoken | tallies.rostered(connection, heard))
+        books = _open_books(connection, catalogue, concerned, spoken, moment)
+        _look_up(connection, books, batches)
+        verdicts = []
+        for one, batch in zip(sent, batches, strict=True):
+            _take_roster(connection, books, one.speaker.agent, _in_our_time(one), one.speaker.facilities, moment)
+            verdicts.append(_judge(connection, books, one.speaker.agent, batch))
+        books.write(connection, moment)
+    return [
+        _ack(batch.length, found, moment, store_id, catalogue) for batch, found in zip(batches, verdicts, strict=True)
+    ]
+
+
+def _ack(sent: int, verdicts: Sequence[Stale | Refusal], moment: datetime, store_id: str, catalogue: Catalogue) -> Ack:
     return Ack(
-        accepted=len(push.tallies) - len(stale) - len(refused),
-        stale=stale,
-        refused=refused,
+        accepted=sent - len(verdicts),
+        stale=[one for one in verdicts if isinstance(one, Stale)],
+        refused=[one for one in verdicts if isinstance(one, Refusal)],
         server_time=moment,
         store_id=store_id,
         catalogue=catalogue.digest,
@@ -118,91 +172,28 @@ def take_upload(
     `raw`: tallies as they would travel. Returns the verdicts that are not "accepted".
     """
     here = frozenset({facility})
-    shaped = [_shaped(one, here, catalogue, local_day(moment)) for one in raw]
-    books = _open_books(connection, None, catalogue, [facility], {facility}, moment)
-    _take_roster(connection, books, [report], here)
-    return _judge(connection, books, shaped, moment)
+    batch = Shapes(catalogue, local_day(moment)).batch(raw, here)
+    books = _open_books(connection, catalogue, [facility], {facility}, moment)
+    _look_up(connection, books, [batch])
+    _take_roster(connection, books, None, [report], here, moment)
+    verdicts = _judge(connection, books, None, batch)
+    books.write(connection, moment)
+    return verdicts
 
 
-def _heard(push: Push, moment: datetime) -> dict[str, Any]:
+def _heard(one: Sent) -> dict[str, Any]:
+    agent = one.push.agent
     return {
-        "version": push.agent.version,
-        "last_push_at": moment,
-        "skew_seconds": (push.agent.sent_at - moment).total_seconds(),
-        "waiting": push.agent.waiting,
-        "parked": push.agent.parked,
+        "version": agent.version,
+        "last_push_at": one.at,
+        "skew_seconds": (agent.sent_at - one.at).total_seconds(),
+        "waiting": agent.waiting,
+        "parked": agent.parked,
     }
 
 
-def _shaped(raw: Any, facilities: frozenset[str], catalogue: Catalogue, today: date) -> Tally | _RefusedError:
-    """One element of `tallies` as a Tally, or why it is none."""
-    try:
-        if not isinstance(raw, dict):
-            raise _RefusedError("malformed", "không phải là một đối tượng JSON")
-        key = Key(
-            _facility(raw, facilities),
-            _text(raw, "source", _SOURCE_NAME),
-            _text(raw, "measure", _MEASURE),
-            _day(raw.get("day"), today),
-        )
-        measure = catalogue.measures.get(key.measure)
-        if measure is None:
-            raise _RefusedError("unknown_measure", "danh mục không có số đếm này")
-        revision = raw.get("revision")
-        if type(revision) is not int or not 1 <= revision <= MAX_REVISION:
-            raise _RefusedError("bad_revision", "revision phải là số nguyên từ 1")
-        return Tally(key, revision, _counts(raw.get("counts"), measure.codes))
-    except _RefusedError as refused:
-        return refused
-
-
-def _facility(raw: Mapping[str, Any], facilities: frozenset[str]) -> str:
-    if "facility" not in raw and len(facilities) == 1:
-        return next(iter(facilities))
-    facility = raw.get("facility")
-    if not isinstance(facility, str):
-        raise _RefusedError("malformed", "thiếu facility")
-    if facility not in facilities:
-        raise _RefusedError("not_yours", "agent này không được gửi cho cơ sở đó")
-    return facility
-
-
-def _text(raw: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
-    value = raw.get(name)
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise _RefusedError("malformed", f"{name} thiếu hoặc không đúng dạng")
-    return value
-
-
-def _day(value: Any, today: date) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        raise _RefusedError("bad_day" if isinstance(value, str) else "malformed", "day phải có dạng yyyy-mm-dd")
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
-        raise _RefusedError("bad_day", "không có ngày này") from None
-    if not FIRST_DAY <= day <= today + timedelta(days=1):
-        raise _RefusedError("bad_day", "ngày phải từ 2020-01-01 đến ngày mai")
-    return day
-
-
-def _counts(value: Any, codes: Iterable[str]) -> dict[str, int]:
-    if not isinstance(value, dict):
-        raise _RefusedError("malformed", "counts phải là một đối tượng JSON")
-    if not value.keys() <= set(codes):
-        raise _RefusedError("unknown_category", "counts có category mà danh mục không có")
-    if not all(type(count) is int and 0 <= count <= MAX_COUNT for count in value.values()):
-        raise _RefusedError("bad_count", "số đếm phải là số nguyên từ 0 đến 10^15")
-    return {code: count for code, count in value.items() if count}
-
-
 def _open_books(
-    connection: Connection,
-    agent: str | None,
-    catalogue: Catalogue,
-    facilities: Sequence[str],
-    spoken: set[str],
-    moment: datetime,
+    connection: Connection, catalogue: Catalogue, facilities: Sequence[str], spoken: set[str], moment: datetime
 ) -> _Books:
     """The books of `facilities`, locked; of those in `spoken` somebody has just told something."""
     mergers = registry.mergers(connection)
@@ -210,32 +201,44 @@ def _open_books(
     heard = spoken | {lines[one][-1] for one in spoken}
     touched = {one for each in lines.values() for one in each}
     registry.lock(connection, touched)
-    registry.touch(connection, touched - heard)
+    if touched - heard:
+        registry.touch(connection, touched - heard)
     registry.touch(connection, heard, moment)
     sources = tallies.sources(connection, facilities)
     heirs = {one: line(mergers, one)[-1] for one in facilities}
     known = {one.id: one for one in registry.facilities(connection, sorted(set(heirs.values())))}
     books = _Books(
-        agent,
         catalogue,
         {one: known[last] for one, last in heirs.items()},
         {(one.facility, one.name): one for one in sources},
+        {one.id: one for one in sources},
     )
     for one in tallies.claims(connection, sources):
         books.rivals(one.source, one.measure).append(one)
     return books
 
 
-def _in_our_time(push: Push, moment: datetime) -> list[SourceReport]:
+def _look_up(connection: Connection, books: _Books, batches: Iterable[Batch]) -> None:
+    """What is stored of these tallies; nothing is of a source that is not known yet."""
+    days: dict[tuple[int, str], set[date]] = defaultdict(set)
+    for batch in batches:
+        for (facility, name, measure), tallied in batch.tallies.items():
+            source = books.sources.get((facility, name))
+            if source is not None:
+                days[source.id, measure].update([day for _, day, _, _ in tallied])
+    books.stored = tallies.stored(connection, days)
+
+
+def _in_our_time(one: Sent) -> list[SourceReport]:
     """The reports with their moments by our clock: the agent's may be hours ahead or years behind."""
-    skew = push.agent.sent_at - moment
+    skew = one.push.agent.sent_at - one.at
     if abs(skew) < _MAX_SKEW:
         skew = timedelta(0)
     return [
-        one.model_copy(
-            update={"read_at": _shifted(one.read_at, skew, moment), "since": _shifted(one.since, skew, moment)}
+        report.model_copy(
+            update={"read_at": _shifted(report.read_at, skew, one.at), "since": _shifted(report.since, skew, one.at)}
         )
-        for one in push.sources
+        for report in one.push.sources
     ]
 
 
@@ -248,23 +251,33 @@ def _shifted(at: datetime | None, skew: timedelta, moment: datetime) -> datetime
 
 
 def _take_roster(
-    connection: Connection, books: _Books, reports: Sequence[SourceReport], facilities: frozenset[str]
+    connection: Connection,
+    books: _Books,
+    agent: str | None,
+    reports: Sequence[SourceReport],
+    facilities: frozenset[str],
+    moment: datetime,
 ) -> None:
-    """Bring the agent's sources to what the roster says; those it no longer names go on counting, as orphans."""
+    """Bring the agent's sources to what the roster says; those it no longer names go on counting, as orphans.
+
+    `agent` None: people who upload sheets.
+    """
     named = set()
     for report in reports:
         measures = {one for one in report.measures if one in books.catalogue.measures}
         for facility in facilities.intersection(report.facilities):
-            source = _told(connection, books, facility, report)
+            source = _told(connection, books, agent, facility, report)
             if source is not None:
                 named.add((facility, report.name))
-                _claim_measures(connection, books, source, measures)
+                _claim_measures(connection, books, source, measures, moment)
     for place, source in list(books.sources.items()):
-        if source.agent == books.agent and source.in_roster and place not in named:
-            _change(connection, books, source, {"in_roster": False})
+        if source.agent == agent and source.in_roster and place not in named:
+            _change(books, source, {"in_roster": False})
 
 
-def _told(connection: Connection, books: _Books, facility: str, report: SourceReport) -> Source | None:
+def _told(
+    connection: Connection, books: _Books, agent: str | None, facility: str, report: SourceReport
+) -> Source | None:
     """The source as the report describes it; None when it is another agent's, or one too many."""
     source = books.sources.get((facility, report.name))
     failing = _failing(report, source, books.catalogue)
@@ -272,12 +285,10 @@ def _told(connection: Connection, books: _Books, facility: str, report: SourceRe
     if source is None:
         if books.is_full(facility):
             return None
-        values |= {"facility": facility, "name": report.name, "agent": books.agent}
-        source = books.sources[facility, report.name] = tallies.add_source(connection, values)
-        return source
-    if source.agent != books.agent:
+        return books.add_source(connection, {**values, "facility": facility, "name": report.name, "agent": agent})
+    if source.agent != agent:
         return None
-    told = _change(connection, books, source, values)
+    told = _change(books, source, values)
     if (told.role, told.part) != (source.role, source.part):
         # it now counts something else than before: it queues again, behind those who counted that already
         claims = [one for here in books.claims[facility].values() for one in here if one.source.id == source.id]
@@ -321,18 +332,21 @@ def _failing(report: SourceReport, before: Source | None, catalogue: Catalogue) 
     return {measure: None if at is None else at.isoformat() for measure, at in found.items()}
 
 
-def _change(connection: Connection, books: _Books, source: Source, values: Mapping[str, Any]) -> Source:
+def _change(books: _Books, source: Source, values: Mapping[str, Any]) -> Source:
     """Change a source where it stands, in its claims too."""
     changed = replace(source, **values)
-    if changed != source:
-        tallies.update_source(connection, source.id, dict(values))
-        books.sources[source.facility, source.name] = changed
+    if changed == source:
+        return source
+    books.sources[source.facility, source.name] = changed
+    if any(getattr(changed, name) != getattr(source, name) for name in tallies.COUNTS_BY):
         for claims in books.claims[source.facility].values():
             claims[:] = [replace(one, source=changed) if one.source.id == source.id else one for one in claims]
     return changed
 
 
-def _claim_measures(connection: Connection, books: _Books, source: Source, measures: set[str]) -> None:
+def _claim_measures(
+    connection: Connection, books: _Books, source: Source, measures: set[str], moment: datetime
+) -> None:
     """The source counts these measures; others that it has counted are free from the last day that has a tally.
 
     That day was counted only in part, so it is left to whoever counts next. A measure that comes back waits while
@@ -343,6 +357,7 @@ def _claim_measures(connection: Connection, books: _Books, source: Source, measu
     for measure, claims in books.claims[source.facility].items():
         for position, one in enumerate(claims):
             if one.source.id == source.id and measure not in measures and one.last_day is None:
+                books.write(connection, moment)  # a batch before this one may have told of a newer day
                 newest = tallies.newest_day(connection, source.id, measure)
                 claims[position] = _end(connection, one, (newest or FIRST_DAY) - timedelta(days=1))
 
@@ -366,71 +381,73 @@ def _end(connection: Connection, claim: Claim, last_day: date) -> Claim:
     return replace(claim, last_day=last_day)
 
 
-def _judge(
-    connection: Connection, books: _Books, shaped: Sequence[Tally | _RefusedError], moment: datetime
-) -> list[Stale | Refusal]:
-    """The verdicts that are not "accepted"; accepted rows are written."""
-    verdicts: list[Stale | Refusal] = []
-    owned: dict[int, tuple[Row, Tally]] = {}
-    for index, one in enumerate(shaped):
-        try:
-            if isinstance(one, _RefusedError):
-                raise one
-            source = _owner(connection, books, one.key)
-            owned[index] = (Row(source.id, one.key.measure, one.key.day, one.revision, as_text(one.counts)), one)
-        except _RefusedError as refused:
-            verdicts.append(Refusal(index=index, code=refused.code, reason=refused.reason))
-    current = tallies.stored(connection, ((row.source, row.measure, row.day) for row, _ in owned.values()))
-    fresh: dict[tuple[int, str, date], Row] = {}
-    for index, (row, _) in owned.items():
-        key = (row.source, row.measure, row.day)
-        known = fresh.get(key) or current.get(key)
-        if known is None or row.revision > known.revision:
-            fresh[key] = row
-        elif row.counts != known.counts:
-            verdicts.append(Stale(index=index, revision=known.revision))
-    new = [row for key, row in fresh.items() if key not in current]
-    newer = [row for key, row in fresh.items() if key in current]
-    corrected = [row for row in newer if row.counts != current[row.source, row.measure, row.day].counts]
-    tallies.insert(connection, new, moment)
-    tallies.replace(connection, newer, corrected, moment)
+def _judge(connection: Connection, books: _Books, agent: str | None, batch: Batch) -> list[Stale | Refusal]:
+    """The verdicts that are not "accepted"; accepted rows are in the books."""
+    verdicts: list[Stale | Refusal] = [*batch.refused]
+    for place, tallied in batch.tallies.items():
+        owner, measure = None, place[2]
+        for index, day, revision, counts in tallied:
+            try:
+                owner = owner or _owner_of_all_days(books, agent, place)
+                source = owner or _owner(connection, books, agent, place, day).id
+            except RefusedError as refused:
+                verdicts.append(refused.of(index))
+                continue
+            key = (source, measure, day)
+            known = books.fresh.get(key) or books.stored.get(key)
+            if known is None or revision > known.revision:
+                books.fresh[key] = Row(source, measure, day, revision, counts)
+            elif counts != known.counts:
+                verdicts.append(Stale(index=index, revision=known.revision))
     return verdicts
 
 
-def _owner(connection: Connection, books: _Books, key: Key) -> Source:
-    """The source of a tally, when it may count this measure on this day."""
-    facility = books.facilities[key.facility]
-    if facility.active_to is not None and key.day > facility.active_to:
-        raise _RefusedError("facility_closed", f"cơ sở đã ngừng hoạt động từ {facility.active_to:%d/%m/%Y}")
-    source = books.sources.get((key.facility, key.source))
+def _owner_of_all_days(books: _Books, agent: str | None, place: Place) -> int | None:
+    """The source that alone counts a measure, whatever the day; None: it depends."""
+    facility, name, measure = place
+    source = books.sources.get((facility, name))
+    if source is None or source.agent != agent or (source.first_day, source.last_day) != (None, None):
+        return None
+    claims = books.rivals(source, measure)
+    is_alone = [one.source.id for one in claims if one.last_day is None] == [source.id] and len(claims) == 1
+    return source.id if is_alone and books.facilities[facility].active_to is None else None
+
+
+def _owner(connection: Connection, books: _Books, agent: str | None, place: Place, day: date) -> Source:
+    """The source of a tally, when it may count this measure on this day. Raises RefusedError."""
+    where, name, measure = place
+    facility = books.facilities[where]
+    if facility.active_to is not None and day > facility.active_to:
+        raise RefusedError("facility_closed", f"cơ sở đã ngừng hoạt động từ {facility.active_to:%d/%m/%Y}")
+    source = books.sources.get((where, name))
     if source is None:
-        if books.is_full(key.facility):
-            raise _RefusedError("not_owner", "cơ sở này đã có quá nhiều nguồn")
-        values = {"facility": key.facility, "name": key.source, "agent": books.agent, "in_roster": False}
-        source = books.sources[key.facility, key.source] = tallies.add_source(connection, values)
-    if source.agent != books.agent:
-        raise _RefusedError("source_taken", "nguồn này thuộc về một agent khác, hoặc là bảng tính gửi qua cổng")
-    if source.last_day is not None and key.day > source.last_day:
-        raise _RefusedError("not_owner", f"nguồn đã ngừng sau ngày {source.last_day:%d/%m/%Y}")
-    if source.first_day is not None and key.day < source.first_day:
-        raise _RefusedError("not_owner", f"nguồn chỉ tính từ ngày {source.first_day:%d/%m/%Y}")
+        if books.is_full(where):
+            raise RefusedError("not_owner", "cơ sở này đã có quá nhiều nguồn")
+        values = {"facility": where, "name": name, "agent": agent, "in_roster": False}
+        source = books.add_source(connection, values)
+    if source.agent != agent:
+        raise RefusedError("source_taken", "nguồn này thuộc về một agent khác, hoặc là bảng tính gửi qua cổng")
+    if source.last_day is not None and day > source.last_day:
+        raise RefusedError("not_owner", f"nguồn đã ngừng sau ngày {source.last_day:%d/%m/%Y}")
+    if source.first_day is not None and day < source.first_day:
+        raise RefusedError("not_owner", f"nguồn chỉ tính từ ngày {source.first_day:%d/%m/%Y}")
     if source.role == "count":
-        _claim_day(connection, books, source, key)
+        _claim_day(connection, books, source, measure, day)
     return source
 
 
-def _claim_day(connection: Connection, books: _Books, source: Source, key: Key) -> None:
-    """Raises _RefusedError when another source counts the measure on this day: one that came first covers it."""
-    claim = books.claim_of(source, key.measure)
+def _claim_day(connection: Connection, books: _Books, source: Source, measure: str, day: date) -> None:
+    """Raises RefusedError when another source counts the measure on this day: one that came first covers it."""
+    claim = books.claim_of(source, measure)
     if claim is None:
-        _add_claims(connection, books, source, [key.measure])
-        claim = books.rivals(source, key.measure)[-1]
-    for rival in books.rivals(source, key.measure):
-        first = rival.id < claim.id or not claim.covers(key.day)
-        counts = rival.source.role == "count" and rival.covers(key.day) and not rival.adds_to(claim, key.day)
+        _add_claims(connection, books, source, [measure])
+        claim = books.rivals(source, measure)[-1]
+    for rival in books.rivals(source, measure):
+        first = rival.id < claim.id or not claim.covers(day)
+        counts = rival.source.role == "count" and rival.covers(day) and not rival.adds_to(claim, day)
         if first and counts:
-            raise _RefusedError("not_owner", f"nguồn “{rival.source.name}” đang đếm số này")
-    if not claim.covers(key.day):
+            raise RefusedError("not_owner", f"nguồn “{rival.source.name}” đang đếm số này")
+    if not claim.covers(day):
         # it had ceased to count, and nobody else does: what was still on its way counts
-        here = books.rivals(source, key.measure)
-        here[here.index(claim)] = _end(connection, claim, key.day)
+        here = books.rivals(source, measure)
+        here[here.index(claim)] = _end(connection, claim, day)

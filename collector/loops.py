@@ -80,6 +80,7 @@ class Loops:
     def _run(self, name: str, period: timedelta, turn: Turn) -> None:
         broken = False
         while not self._stopped.is_set():
+            began = time.monotonic()
             try:
                 turn(self._clock())
                 self._beat(name)
@@ -92,7 +93,8 @@ class Loops:
                 if not broken:
                     log.exception("việc nền %s gặp lỗi, sẽ làm lại", name)
                 broken = True
-            self._stopped.wait(period.total_seconds())
+            # it rests at least as long as it worked: in a backlog, pushes must have their turn too
+            self._stopped.wait(max(period.total_seconds(), time.monotonic() - began))
 
     def _beat(self, name: str) -> None:
         self._meters.heartbeat.labels(name).set(self._clock().timestamp())

@@ -75,13 +75,12 @@ def overview(state: State, catalogue: Catalogue, asked: Asked, every_column: boo
     columns = _columns(places, catalogue, asked.window, every_column)
     focus = asked.focus if asked.focus in catalogue.indicators else columns[0] if columns else ""
     here = [one for one in places if _is_asked_for(one, asked)]
-    held = [one.standings.get((focus, asked.window)) for one in here]
+    held = [one.standings[asked.window].get(focus) for one in here]
     verdicts: Counter[Verdict] = Counter(
         one.verdict for one in held if one is not None and one.verdict is not Verdict.NOT_APPLICABLE
     )
     chosen = [one for one in here if not asked.verdict or _verdict(one, focus, asked.window) == asked.verdict]
-    keys = [(code, asked.window) for code in columns]
-    rows = [Row(one, [one.standings.get(key) for key in keys]) for one in _in_order(chosen, focus, asked)]
+    rows = [Row(one, list(map(one.standings[asked.window].get, columns))) for one in _in_order(chosen, focus, asked)]
     pages = max(1, -(-len(rows) // PAGE))
     page = min(max(asked.page, 1), pages)
     month = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
@@ -108,14 +107,12 @@ def _is_active(place: Place, moment: datetime) -> bool:
 def _columns(places: Sequence[Place], catalogue: Catalogue, window: str, every: bool) -> list[str]:
     """The indicators that some plan asks of some facility here; without any such, or on request, all that apply."""
     applying, held = set(), set()
-    for code in catalogue.indicators:
-        of_code = (place.standings.get((code, window)) for place in places)
-        for one in of_code:
-            if one is not None and one.verdict is not Verdict.NOT_APPLICABLE:
+    for place in places:
+        for code, one in place.standings[window].items():
+            if code not in held and one.verdict is not Verdict.NOT_APPLICABLE:
                 applying.add(code)
                 if one.bound is not None:
                     held.add(code)
-                    break
     shown = applying if every or not held else held
     return [code for code in catalogue.indicators if code in shown]
 
@@ -131,7 +128,7 @@ def _is_asked_for(place: Place, asked: Asked) -> bool:
 
 
 def _verdict(place: Place, focus: str, window: str) -> str | None:
-    found = place.standings.get((focus, window))
+    found = place.standings[window].get(focus)
     return None if found is None else found.verdict.code
 
 
@@ -150,7 +147,7 @@ def _in_order(places: Sequence[Place], focus: str, asked: Asked) -> list[Place]:
 
 
 def _share(place: Place, focus: str, window: str) -> float | None:
-    found = place.standings.get((focus, window))
+    found = place.standings[window].get(focus)
     # what is too little, unclassified or gone is no result that one could be worse or better than another by
     if found is None or found.verdict not in (Verdict.BELOW, Verdict.NEAR, Verdict.MET, Verdict.NO_TARGET):
         return None
@@ -163,19 +160,15 @@ def _is_unconfirmed(place: Place, month: str) -> bool:
 
 
 def _targets(places: Sequence[Place], columns: Sequence[str], window: str) -> dict[str, Bound]:
-    found = {}
-    for code in columns:
-        bounds: dict[tuple[str, int, int], Bound] = {}
-        count = Counter[tuple[str, int, int]]()
-        for place in places:
-            one = place.standings.get((code, window))
-            if one is not None and one.bound is not None:
+    bounds: dict[str, dict[tuple[str, int, int], Bound]] = {code: {} for code in columns}
+    count: dict[str, Counter[tuple[str, int, int]]] = {code: Counter() for code in columns}
+    for place in places:
+        for code, one in place.standings[window].items():
+            if one.bound is not None and code in count:
                 key = one.bound.operator, one.bound.ratio.numerator, one.bound.ratio.denominator
-                bounds.setdefault(key, one.bound)
-                count[key] += 1
-        if count:
-            found[code] = bounds[count.most_common(1)[0][0]]
-    return found
+                bounds[code].setdefault(key, one.bound)
+                count[code][key] += 1
+    return {code: bounds[code][of.most_common(1)[0][0]] for code, of in count.items() if of}
 
 
 def _total(state: State, asked: Asked) -> dict[str, ScopeStanding]:

@@ -53,14 +53,14 @@ class Compared(NamedTuple):
 class Place:
     """A facility as it stands. Of `sources` those that are still to count; `text`: its lines in /metrics.
 
-    `standings`: by (indicator, window), of all that its level knows; `compared`, `below` (since when), `daily`: by
+    `standings`: by window and indicator, of all that its level knows; `compared`, `below` (since when), `daily`: by
     indicator. `daily`: numerator and denominator
     of each of the last DAILY days in turn, the oldest first, yesterday last; 0, 0: no case, or no tally.
     `silent_since`: the last read, when every indicator that was ever read is silent.
     """
 
     facility: Facility
-    standings: Mapping[tuple[str, str], Standing]
+    standings: Mapping[str, Mapping[str, Standing]]
     compared: Mapping[str, Compared]
     below: Mapping[str, datetime]
     daily: Mapping[str, Sequence[int]]
@@ -198,7 +198,9 @@ class Province:
         lines = samples.of_facility(data, yardstick, told_of, compared, months, doubts, moment, told)
         return Place(
             facility=data.facility,
-            standings={(one.indicator, one.window): one for one in found},
+            standings={
+                window: {one.indicator: one for one in found if one.window == window} for window in windows.WINDOWS
+            },
             compared=compared,
             below=data.below,
             daily={

@@ -108,8 +108,8 @@ def get_standings(
         "standings": [
             _plain(one, places[place])
             for place in (places if asked is None else asked)
-            for one in places[place].standings.values()
-            if one.window == window and indicator in (None, one.indicator)
+            for one in places[place].standings[window].values()
+            if indicator in (None, one.indicator)
         ]
     }
 
@@ -123,7 +123,7 @@ def get_scopes(
         raise NotFoundError("chỉ dành cho người của Sở")
     scopes = Scopes(parts.yardstick)
     for place in parts.province.at(now()).places.values():
-        scopes.put(place.facility, [one for one in place.standings.values() if one.window == window])
+        scopes.put(place.facility, place.standings[window].values())
     return {"scopes": [_plain_scope(one) for one in scopes.standings()]}
 
 

@@ -355,7 +355,7 @@ NOTE = {"signatures.add", "lives.answer", "manual.enter", "sheets.accept"}
 WRITES_WITHOUT_A_LINE = {
     "access.py: apply_revocations": "what was revoked before",
     "alerts.py: _keep": "Alertmanager tells",
-    "ingest.py: take": "agents push",
+    "ingest.py: _taken": "agents push",
     "pages/reporting.py: ask": "a file to read",
     "pages/sheets.py: _sheet_page": "looks, while no push can change what it sees",
     "pages/sheets.py: send_sheet": "a preview: nothing counts before it is taken",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from collector import ingest
 from collector.access import Speaker
+from collector.ingest import Sent
 from collector.store.tables import tally_log
 from contract.errors import UnauthorisedError
 from contract.tally import Ack, Push
@@ -384,6 +385,88 @@ def test_a_day_of_many_stations_takes_no_statement_for_each_tally(office: Office
             a_tally(TODAY, revision, {"unknown": revision}, facility=one, measure=m) for one in ids for m in measures
         ]
         assert statements(office, agent, batch, [source]) < 60
+
+
+def sent(speaker: Speaker, tallies: list[Any], sources: list[Any] | None = None) -> Sent:
+    return Sent(speaker, Push.model_validate(a_push(speaker.agent, tallies, sources)), NOON)
+
+
+def test_of_batches_that_come_together_each_is_judged_after_those_before_it(office: Office, his: Speaker) -> None:
+    several = [
+        sent(his, [a_tally(revision=2, counts={"qr": 2})]),
+        sent(his, [a_tally(revision=1, counts={"qr": 1}), a_tally(TODAY)]),
+        sent(his, [a_tally(revision=3, counts={"qr": 3}), a_tally(measure="smiles")]),
+    ]
+    first, second, third = ingest.take_all(office.store, several, CATALOGUE)
+    assert isinstance(first, Ack) and isinstance(second, Ack) and isinstance(third, Ack)
+    assert (first.accepted, second.accepted, third.accepted) == (1, 1, 1)
+    assert [(one.index, one.revision) for one in second.stale] == [(0, 2)]
+    assert [(one.index, one.code) for one in third.refused] == [(1, "unknown_measure")]
+    assert stored_counts(office) == {YESTERDAY: (3, '{"qr":3}'), TODAY: (1, '{"cash":3,"qr":1}')}
+
+
+def test_of_two_agents_that_come_together_the_first_owns_what_both_count(office: Office, his: Speaker) -> None:
+    other = office.speaker("12001")
+    roster = [a_source("cashdesk")]
+    several = [sent(his, [a_tally()]), sent(other, [a_tally(source="cashdesk")], roster)]
+    mine, theirs = ingest.take_all(office.store, several, CATALOGUE)
+    assert isinstance(mine, Ack) and mine.accepted == 1
+    assert isinstance(theirs, Ack) and code_of(theirs) == "not_owner"
+    assert {name for _, name, _ in office.stored()} == {"his"}
+
+
+def test_a_batch_that_cannot_be_taken_takes_no_other_with_it(office: Office, his: Speaker) -> None:
+    nobody = Speaker("nobody", frozenset({"nowhere"}))
+    stolen = Sent(his, Push.model_validate(a_push("somebody", [a_tally(revision=9)])), NOON)
+    several = [sent(his, [a_tally()]), sent(nobody, [a_tally(facility="nowhere")]), stolen, sent(his, [a_tally(TODAY)])]
+    first, unknown, wrong, last = ingest.take_all(office.store, several, CATALOGUE)
+    assert isinstance(first, Ack) and isinstance(last, Ack)
+    assert (first.accepted, last.accepted) == (1, 1)
+    assert isinstance(unknown, Exception) and isinstance(wrong, UnauthorisedError)
+    assert {day: revision for day, (revision, _) in stored_counts(office).items()} == {YESTERDAY: 1, TODAY: 1}
+
+
+def test_a_measure_given_up_just_after_it_was_told_is_free_from_the_day_told_last(office: Office, his: Speaker) -> None:
+    told = [a_tally(YESTERDAY - timedelta(days=1)), a_tally(YESTERDAY)]
+    several = [sent(his, told), sent(his, [], [a_source(measures=[])])]
+    assert all(isinstance(one, Ack) for one in ingest.take_all(office.store, several, CATALOGUE))
+    other = [a_source("cashdesk")]
+    ack = office.push(his, [a_tally(day, source="cashdesk") for day in (YESTERDAY, TODAY)], other)
+    assert (ack.accepted, ack.refused) == (2, [])
+    assert code_of(office.push(his, [a_tally(YESTERDAY - timedelta(days=1), source="cashdesk")], other)) == "not_owner"
+
+
+def test_a_source_that_is_left_out_and_named_again_at_once_is_as_before(office: Office, his: Speaker) -> None:
+    roster = [a_source(), a_source("emr", measures=["records"])]
+    office.push(his, [], roster)
+    several = [sent(his, [], roster[:1]), sent(his, [], roster[1:]), sent(his, [a_tally()], roster)]
+    assert all(isinstance(one, Ack) for one in ingest.take_all(office.store, several, CATALOGUE))
+    assert (office.source().in_roster, office.source(name="emr").in_roster) == (True, True)
+    assert stored_counts(office) == {YESTERDAY: (1, '{"cash":3,"qr":1}')}
+
+
+def test_batches_that_come_together_take_no_statement_for_each(office: Office) -> None:
+    speakers = [office.speaker(f"y{number}") for number in range(12)]
+
+    def come(revision: int) -> None:
+        several = [
+            sent(
+                one,
+                [a_tally(facility=place, revision=revision)],
+                [a_source(facilities=[place], read_at=f"2026-11-20T0{revision}:00:00+07:00")],
+            )
+            for one in speakers
+            for place in one.facilities
+        ]
+        assert all(
+            isinstance(one, Ack) and one.accepted == 1 for one in ingest.take_all(office.store, several, CATALOGUE)
+        )
+
+    come(1)
+    seen: list[str] = []
+    sa.event.listen(office.store.engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+    come(2)
+    assert len(seen) < 30
 
 
 def read_and_since(office: Office, read: str | None, since: str | None, sent: str) -> tuple[Any, Any]:

@@ -49,9 +49,10 @@ def from_all_tallies(office: Office) -> dict[tuple[str, str, str], object]:
 
 def as_held(province: Province) -> dict[tuple[str, str, str], object]:
     return {
-        (facility, *key): one
+        (facility, code, window): one
         for facility, place in province.state.places.items()
-        for key, one in place.standings.items()
+        for window, of_window in place.standings.items()
+        for code, one in of_window.items()
     }
 
 
@@ -182,9 +183,9 @@ def test_before_the_first_refresh_there_is_no_state_rather_than_an_empty_provinc
 def test_a_page_sees_what_was_pushed_the_moment_before(lone: Office) -> None:
     speaker = lone.speaker("12001")
     province = province_of(lone)
-    assert province.at(NOON).places["12001"].standings["cashless", "30d"].denominator == 0
+    assert province.at(NOON).places["12001"].standings["30d"]["cashless"].denominator == 0
     lone.push(speaker, [a_tally(counts={"cash": 3, "qr": 1})])
-    assert province.at(NOON).places["12001"].standings["cashless", "30d"].denominator == 4
+    assert province.at(NOON).places["12001"].standings["30d"]["cashless"].denominator == 4
 
 
 def test_the_daily_figures_end_yesterday_and_a_day_without_a_tally_is_empty(lone: Office) -> None:

@@ -70,7 +70,7 @@ def asked(
 ) -> _Asked:
     """Raises NotFoundError: no such facility, none of the person's business, or the indicator is not for it."""
     place = place_of(parts, who, facility)
-    known = place.standings.get((indicator, "30d"))
+    known = place.standings["30d"].get(indicator)
     if known is None or known.verdict is Verdict.NOT_APPLICABLE:
         raise NotFoundError("chỉ số này không áp dụng cho cơ sở")
     return _Asked(parts, place, indicator, now())
@@ -80,12 +80,12 @@ def asked(
 def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Depends(asked)]) -> Response:
     """The page."""
     parts, place, data = one.parts, one.place, one.data()
-    standing = place.standings[one.code, "30d"]
+    standing = place.standings["30d"][one.code]
     indicator = parts.catalogue.indicators[one.code]
     owners = [claim.source for claim in data.counted(indicator.measure)]
     with parts.store.read() as connection:
         corrected = corrections.newest(connection, [each.id for each in owners], indicator.measure, _MOST_CORRECTIONS)
-    windows = {name: place.standings[one.code, name] for name in ("today", "7d", "30d", "month", "quarter", "year")}
+    windows = {name: place.standings[name][one.code] for name in ("today", "7d", "30d", "month", "quarter", "year")}
     return page(
         found,
         "detail.html",
@@ -114,7 +114,7 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
 @router.get("/facilities/{facility}/indicators/{indicator}/share.svg")
 def share_chart(one: Annotated[_Asked, Depends(asked)], found: Annotated[Reader, Depends(reader)]) -> Response:
     """The share by day, its target and its road."""
-    data, bound = one.data(), one.place.standings[one.code, "30d"].bound
+    data, bound = one.data(), one.place.standings["30d"][one.code].bound
     rows = _days(one, data)
     lines = [] if bound is None else _lines(one, data, bound)
     name = getattr(one.parts.catalogue.indicators[one.code], found.language)
@@ -159,7 +159,7 @@ def _categories(one: _Asked, data: FacilityData) -> Sequence[Mapping[str, Any]]:
     """The categories with their cases in the days of the standing, and what they are to the indicator."""
     catalogue = one.parts.catalogue
     indicator, measure = catalogue.indicators[one.code], catalogue.measures[one.measure]
-    counts = data.counts(one.measure, one.place.standings[one.code, "30d"].days)
+    counts = data.counts(one.measure, one.place.standings["30d"][one.code].days)
     most = max([*counts.values(), 1])
     found: list[Mapping[str, Any]] = []
     for code, words in measure.categories.items():

@@ -135,5 +135,5 @@ def unmapped(sources: Iterable[Source], measure: str | None = None) -> Iterator[
 
 
 def _applying(place: Place) -> list[Standing]:
-    found = [one for one in place.standings.values() if one.window == "30d"]
+    found = list(place.standings["30d"].values())
     return [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]

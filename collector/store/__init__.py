@@ -25,6 +25,8 @@ from contract.errors import AwayError, ConfigError
 log = logging.getLogger(__name__)
 # Errors that are not the database's but of what we asked of it.
 _OURS = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.NotSupportedError, sa.exc.ProgrammingError)
+# json.dumps would make one anew for each text.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 Connection = sa.Connection
 
 
@@ -145,7 +147,7 @@ def renew_store_id(connection: Connection) -> None:
 
 def as_text(value: Any) -> str:
     """Canonical JSON, so that equal contents are equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 @cache

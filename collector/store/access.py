@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -126,11 +126,15 @@ def add_token(connection: sa.Connection, token_hash: str, agent_id: str, at: dat
     connection.execute(token.insert().values(hash=token_hash, agent=agent_id, created_at=at))
 
 
-def agent_of(connection: sa.Connection, token_hash: str) -> tuple[str, bool] | None:
-    """(agent, whether the token was used before); None when it is unknown or revoked."""
-    query = sa.select(token.c.agent, token.c.used_at).where(token.c.hash == token_hash, token.c.revoked_at.is_(None))
-    row = connection.execute(query).first()
-    return (row.agent, row.used_at is not None) if row else None
+def speakers(connection: sa.Connection, token_hashes: Iterable[str]) -> dict[str, tuple[str, bool, frozenset[str]]]:
+    """Hash of a token in force → (agent, whether the token was used before, the facilities it may speak for)."""
+    mine = sa.and_(token.c.hash.in_(sorted(token_hashes)), token.c.revoked_at.is_(None))
+    columns = (token.c.hash, token.c.agent, token.c.used_at, agent_facility.c.facility)
+    joined = token.outerjoin(agent_facility, agent_facility.c.agent == token.c.agent)
+    found: dict[str, tuple[str, bool, set[str]]] = {}
+    for one, agent_id, used_at, facility in connection.execute(sa.select(*columns).select_from(joined).where(mine)):
+        found.setdefault(one, (agent_id, used_at is not None, set()))[2].update([facility] if facility else ())
+    return {one: (agent_id, used, frozenset(facilities)) for one, (agent_id, used, facilities) in found.items()}
 
 
 def first_use(connection: sa.Connection, token_hash: str, agent_id: str, at: datetime) -> list[str]:
@@ -156,9 +160,13 @@ def _revoke(connection: sa.Connection, which: sa.ColumnElement[bool], at: dateti
     return list(connection.scalars(statement.returning(token.c.hash)))
 
 
-def note_push(connection: sa.Connection, agent_id: str, values: dict[str, Any]) -> None:
-    """The agent has just spoken; also keeps two pushes of one agent from overlapping."""
-    connection.execute(agent.update().where(agent.c.id == agent_id).values(**values))
+def note_pushes(connection: sa.Connection, said: Mapping[str, Mapping[str, Any]]) -> None:
+    """These agents have just spoken; also keeps two pushes of one agent from overlapping. `said`: columns by agent."""
+    values: dict[str, Any] = {name: sa.bindparam(f"b_{name}") for one in said.values() for name in one}
+    statement = agent.update().where(agent.c.id == sa.bindparam("b_id")).values(values)
+    # in one order, so that nobody waits in a ring
+    bound = [{"b_id": one, **{f"b_{name}": value for name, value in said[one].items()}} for one in sorted(said)]
+    connection.execute(statement, bound)
 
 
 def agents(connection: sa.Connection) -> list[dict[str, Any]]:

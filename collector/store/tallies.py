@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -11,13 +11,26 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from collector.store import months
-from collector.store.tables import claim, source, tally, tally_log
+from collector.store import months, rows
+from collector.store.tables import claim, source, tally
 from contract.catalogue import Cadence
 from contract.days import midnight
 
+_KEPT = "source, measure, day, revision, counts, received_at"
+_PUT = f"""INSERT INTO tally ({_KEPT}) VALUES {{rows}} ON CONFLICT (source, measure, day)
+DO UPDATE SET revision = excluded.revision, counts = excluded.counts, received_at = excluded.received_at"""
+# CROSS JOIN: SQLite takes it as the order to go in.
+_FIND = """WITH run (source, measure, first, last) AS (VALUES {rows})
+SELECT tally.source, tally.measure, tally.day, tally.revision, tally.counts FROM run CROSS JOIN tally
+WHERE tally.source = run.source AND tally.measure = run.measure AND tally.day BETWEEN run.first AND run.last"""
+_LOG = f"""WITH gone (source, measure, day, ended, moment) AS (VALUES {{rows}})
+INSERT INTO tally_log ({_KEPT}, replaced_at)
+SELECT tally.source, tally.measure, tally.day, tally.revision, tally.counts, tally.received_at, gone.moment
+FROM gone CROSS JOIN tally WHERE tally.source = gone.source AND tally.measure = gone.measure
+AND tally.day = gone.day AND tally.received_at >= gone.ended"""
+_DAY = timedelta(days=1)
 # What decides which days of a source count.
-_COUNTS_BY = {"facility", "role", "part", "cadence", "first_day", "last_day"}
+COUNTS_BY = {"facility", "role", "part", "cadence", "first_day", "last_day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +141,9 @@ def source_with(connection: sa.Connection, source_id: int) -> Source | None:
     return None if row is None else Source(**row)
 
 
-def rostered(connection: sa.Connection, agent: str) -> set[str]:
-    """The facilities at which the agent has named a source."""
-    query = sa.select(source.c.facility).where(source.c.agent == agent, source.c.in_roster).distinct()
+def rostered(connection: sa.Connection, agents: Iterable[str]) -> set[str]:
+    """The facilities at which these agents have named a source."""
+    query = sa.select(source.c.facility).where(source.c.agent.in_(sorted(agents)), source.c.in_roster).distinct()
     return set(connection.scalars(query))
 
 
@@ -138,7 +151,8 @@ def claims(connection: sa.Connection, of: Iterable[Source]) -> list[Claim]:
     """The claims of these sources, the oldest first."""
     by_id = {one.id: one for one in of}
     query = sa.select(claim).where(claim.c.source.in_(list(by_id))).order_by(claim.c.id)
-    return [Claim(row.id, by_id[row.source], row.measure, row.last_day) for row in connection.execute(query)]
+    found = connection.execute(query)
+    return [Claim(one, by_id[source_id], measure, last_day) for one, source_id, measure, last_day in found]
 
 
 def add_source(connection: sa.Connection, values: dict[str, Any]) -> Source:
@@ -148,10 +162,23 @@ def add_source(connection: sa.Connection, values: dict[str, Any]) -> Source:
 
 def update_source(connection: sa.Connection, source_id: int, values: dict[str, Any]) -> None:
     """Change columns of a source."""
-    changed = [source.c[name].is_distinct_from(values[name]) for name in sorted(_COUNTS_BY & values.keys())]
+    changed = [source.c[name].is_distinct_from(values[name]) for name in sorted(COUNTS_BY & values.keys())]
     if changed and connection.scalar(sa.select(source.c.id).where(source.c.id == source_id, sa.or_(*changed))):
         months.forget(connection, [source_id])
     connection.execute(source.update().where(source.c.id == source_id).values(**values))
+
+
+def update_sources(connection: sa.Connection, changed: Iterable[tuple[Source, Source]]) -> None:
+    """Bring sources from what they were to what they are; those that change alike in one statement."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for before, after in changed:
+        names = tuple(name for name in Source.__slots__ if getattr(before, name) != getattr(after, name))
+        alike[names].append({"b_id": before.id, **{f"b_{name}": getattr(after, name) for name in names}})
+    for names, bound in alike.items():
+        if COUNTS_BY.intersection(names):
+            months.forget(connection, {one["b_id"] for one in bound})
+        statement = source.update().where(source.c.id == sa.bindparam("b_id"))
+        connection.execute(statement.values({name: sa.bindparam(f"b_{name}") for name in names}), bound)
 
 
 def add_claims(connection: sa.Connection, of: Source, measures: Iterable[str]) -> list[Claim]:
@@ -178,56 +205,59 @@ def newest_day(connection: sa.Connection, source_id: int, measure: str) -> date 
     return day
 
 
-def stored(connection: sa.Connection, keys: Iterable[tuple[int, str, date]]) -> dict[tuple[int, str, date], Row]:
-    """What is stored under these keys (source, measure, day)."""
-    days: dict[tuple[int, str], list[date]] = defaultdict(list)
-    sources: dict[tuple[str, date], list[int]] = defaultdict(list)
-    for source_id, measure, day in set(keys):
-        days[source_id, measure].append(day)
-        sources[measure, day].append(source_id)
-    # a long time of one source, or one day of many: whichever takes fewer statements
-    if len(days) <= len(sources):
-        wanted = [(tally.c.source == s, tally.c.measure == m, tally.c.day.in_(of)) for (s, m), of in days.items()]
-    else:
-        wanted = [(tally.c.day == d, tally.c.measure == m, tally.c.source.in_(of)) for (m, d), of in sources.items()]
-    query = sa.select(tally.c.source, tally.c.measure, tally.c.day, tally.c.revision, tally.c.counts)
-    rows = (Row(*row) for these in wanted for row in connection.execute(query.where(*these)))
-    return {(row.source, row.measure, row.day): row for row in rows}
+def stored(connection: sa.Connection, days: Mapping[tuple[int, str], Set[date]]) -> dict[tuple[int, str, date], Row]:
+    """What is stored of these days, by (source, measure)."""
+    bound, read = rows.binder(connection, tally.c.day), rows.reader(connection, tally.c.day)
+    runs = [
+        (source_id, measure, bound(first), bound(last))
+        for (source_id, measure), of in days.items()
+        for first, last in _runs(of)
+    ]
+    found = (Row(one[0], one[1], read(one[2]), one[3], one[4]) for one in rows.query(connection, _FIND, runs))
+    return {row[:3]: row for row in found}
 
 
-def insert(connection: sa.Connection, rows: Sequence[Row], at: datetime) -> None:
+def _runs(days: Set[date]) -> Iterator[tuple[date, date]]:
+    """The first and the last of the days that have no gap between them."""
+    first = last = None
+    for day in sorted(days):
+        if last is None or day != last + _DAY:
+            if first is not None and last is not None:
+                yield first, last
+            first = day
+        last = day
+    if first is not None and last is not None:
+        yield first, last
+
+
+def insert(connection: sa.Connection, new: Sequence[Row], at: datetime) -> None:
     """New tallies."""
-    if rows:
-        months.forget(connection, (row.source for row in rows), (row.day for row in rows))
-        connection.execute(tally.insert(), [{**row._asdict(), "received_at": at} for row in rows])
+    if new:
+        months.forget(connection, {row.source for row in new}, {row.day for row in new})
+        _put(connection, new, at)
 
 
-def replace(connection: sa.Connection, rows: Sequence[Row], corrected: Sequence[Row], at: datetime) -> None:
+def replace(connection: sa.Connection, newer: Sequence[Row], corrected: Sequence[Row], at: datetime) -> None:
     """Newer revisions of tallies; what the `corrected` among them held is logged first.
 
     What was said of a day while it ran is no figure that a correction replaces: a running day changes at every poll,
     and a log of that would be a hundred times what is logged.
     """
-    b, at_type = sa.bindparam, tally_log.c.replaced_at.type
-    key = sa.and_(tally.c.source == b("b_source"), tally.c.measure == b("b_measure"), tally.c.day == b("b_day"))
     if corrected:
-        months.forget(connection, (row.source for row in corrected), (row.day for row in corrected))
-        was_over = tally.c.received_at >= b("b_over", type_=at_type)
-        old = sa.select(*tally.c, b("b_at", type_=at_type)).where(key, was_over)
-        bound = [
-            {**_bound(row, "source", "measure", "day"), "b_at": at, "b_over": midnight(row.day + timedelta(days=1))}
-            for row in corrected
-        ]
-        connection.execute(tally_log.insert().from_select([*tally.c.keys(), "replaced_at"], old), bound)
-    if rows:
-        connection.execute(
-            tally.update().where(key).values(revision=b("b_revision"), counts=b("b_counts"), received_at=b("b_at")),
-            [{**_bound(row, *Row._fields), "b_at": at} for row in rows],
-        )
+        day, moment = rows.binder(connection, tally.c.day), rows.binder(connection, tally.c.received_at)
+        ends = {one: (day(one), moment(midnight(one + timedelta(days=1)))) for one in {row.day for row in corrected}}
+        months.forget(connection, {row.source for row in corrected}, ends)
+        gone = [(row.source, row.measure, *ends[row.day], moment(at)) for row in corrected]
+        rows.execute(connection, _LOG, gone)
+    _put(connection, newer, at)
 
 
-def _bound(row: Row, *names: str) -> dict[str, Any]:
-    return {f"b_{name}": getattr(row, name) for name in names}
+def _put(connection: sa.Connection, these: Iterable[Row], at: datetime) -> None:
+    bound = lru_cache(rows.binder(connection, tally.c.day))
+    moment = rows.binder(connection, tally.c.received_at)(at)
+    # in the order of the key, so that neighbours are written together
+    values = [(s, m, bound(day), revision, counts, moment) for s, m, day, revision, counts in sorted(these)]
+    rows.execute(connection, _PUT, values)
 
 
 def between(
