@@ -172,6 +172,21 @@ def test_a_loop_that_hangs_leaves_the_others_alone(lone: Office) -> None:
         hung.set()
 
 
+def test_a_loop_rests_at_least_as_long_as_it_worked(lone: Office) -> None:
+    machine, spans = Machine(lone.store), list[tuple[float, float]]()
+
+    def work(_: datetime) -> None:
+        began = time.monotonic()
+        time.sleep(0.1)
+        spans.append((began, time.monotonic()))
+
+    machine.loops.add("x", timedelta(milliseconds=1), work)
+    with machine.running():
+        until(lambda: len(spans) >= 3)
+    for (began, ended), (next_began, _) in zip(spans, spans[1:], strict=False):
+        assert next_began - ended >= 0.9 * (ended - began)
+
+
 def test_stopping_does_not_wait_for_the_period(lone: Office) -> None:
     machine = Machine(lone.store)
     machine.loops.add("x", timedelta(hours=1), machine.turn)
