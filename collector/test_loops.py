@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,7 @@ def test_a_loop_rests_at_least_as_long_as_it_worked(lone: Office) -> None:
     machine.loops.add("x", timedelta(milliseconds=1), work)
     with machine.running():
         until(lambda: len(spans) >= 3)
-    for (began, ended), (next_began, _) in zip(spans, spans[1:], strict=False):
+    for (began, ended), (next_began, _) in pairwise(spans):
         assert next_began - ended >= 0.9 * (ended - began)
 
 
