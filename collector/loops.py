@@ -21,6 +21,8 @@ Turn = Callable[[datetime], object]
 _DAILY_PERIOD = timedelta(minutes=5)
 # A holder may miss a turn or two before another takes over; LoopDead waits as long.
 _LEASE_PERIODS = 3
+# Times as long as it worked: in a backlog everything changes again and again, and pushes must have their turn too.
+_REST, _LONGEST_REST_SECONDS = 3, 30.0
 _STOP_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -93,8 +95,8 @@ class Loops:
                 if not broken:
                     log.exception("việc nền %s gặp lỗi, sẽ làm lại", name)
                 broken = True
-            # it rests at least as long as it worked: in a backlog, pushes must have their turn too
-            self._stopped.wait(max(period.total_seconds(), time.monotonic() - began))
+            rest = min(_REST * (time.monotonic() - began), _LONGEST_REST_SECONDS)
+            self._stopped.wait(max(period.total_seconds(), rest))
 
     def _beat(self, name: str) -> None:
         self._meters.heartbeat.labels(name).set(self._clock().timestamp())

@@ -173,7 +173,7 @@ def test_a_loop_that_hangs_leaves_the_others_alone(lone: Office) -> None:
         hung.set()
 
 
-def test_a_loop_rests_at_least_as_long_as_it_worked(lone: Office) -> None:
+def test_a_loop_works_a_quarter_of_its_time_at_most(lone: Office) -> None:
     machine, spans = Machine(lone.store), list[tuple[float, float]]()
 
     def work(_: datetime) -> None:
@@ -185,7 +185,7 @@ def test_a_loop_rests_at_least_as_long_as_it_worked(lone: Office) -> None:
     with machine.running():
         until(lambda: len(spans) >= 3)
     for (began, ended), (next_began, _) in pairwise(spans):
-        assert next_began - ended >= 0.9 * (ended - began)
+        assert next_began - ended >= 2.9 * (ended - began)
 
 
 def test_stopping_does_not_wait_for_the_period(lone: Office) -> None:
