@@ -22,7 +22,7 @@ _DAILY_PERIOD = timedelta(minutes=5)
 # A holder may miss a turn or two before another takes over; LoopDead waits as long.
 _LEASE_PERIODS = 3
 # Times as long as it worked: in a backlog everything changes again and again, and pushes must have their turn too.
-_REST, _LONGEST_REST_SECONDS = 3, 30.0
+_REST, _LONGEST_REST_SECONDS = 3, 5.0
 _STOP_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
