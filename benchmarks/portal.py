@@ -73,7 +73,6 @@ def _used(address: str, secret: str, ids: list[str]) -> dict[str, float]:
     with ExitStack() as stack:
         # made before anything is measured: a client takes longer to make than a page
         options: dict[str, Any] = {
-            "base_url": address,
             "cookies": {SESSION_COOKIE: secret},
             "timeout": 30,
             "trust_env": False,

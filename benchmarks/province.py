@@ -24,6 +24,9 @@ from demo.running import reserve
 PLANS = sorted((Path(__file__).resolve().parent.parent / "config" / "plans").glob("*.toml"))
 
 
+_QUIET_SECONDS = 6.0
+
+
 def fill(
     store: Store, facilities: int, days: int, last: date | None = None, more: Mapping[int, int] | None = None
 ) -> dict[str, str]:
@@ -99,10 +102,13 @@ def _await(address: str) -> None:
 
 
 def _await_quiet(pid: int) -> None:
-    """Until the work of a first start (roads, retention) is done: it uses less than a tenth of a core. TimeoutError."""
-    for _ in range(600):
+    """Until the work of a first start (roads, retention) is done, and shown: it rests for longer than a loop may rest.
+
+    Raises TimeoutError.
+    """
+    for _ in range(100):
         before = processor(pid)
-        time.sleep(1)
-        if processor(pid) - before < 0.1:
+        time.sleep(_QUIET_SECONDS)
+        if processor(pid) - before < 0.1 * _QUIET_SECONDS:
             return
     raise TimeoutError("the collector does not come to rest")
