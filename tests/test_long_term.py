@@ -252,7 +252,7 @@ def test_victoriametrics_answers_every_query_of_the_boards_as_prometheus_does(tm
         assert {query: pair for query, pair in found.items() if not is_same(*pair, rel=close[query])} == {}
 
 
-def is_same(one: Mapping[Any, Any], other: Mapping[Any, Any], rel: float) -> bool:
+def is_same(one: Mapping[Any, Any], other: Mapping[Any, Any], *, rel: float) -> bool:
     """The same series, the same moments, and the same figures but for the digits that VictoriaMetrics does not keep."""
     return one.keys() == other.keys() and all(
         other[key] == pytest.approx(one[key], rel=rel, nan_ok=True) for key in one
