@@ -28,7 +28,7 @@ from contract.days import DayRange, local_day, now
 
 FACILITIES, SHORT, LONG = 600, 31, 5 * 365 + 1
 GOAL = 1.2
-_TURNS = 5
+_TURNS = 3
 Actions = dict[str, Callable[[int], float]]
 
 
@@ -71,7 +71,7 @@ def _opened(stack: ExitStack, directory: Path, days: int) -> Actions:
             str(span.last),
             "--format",
             "xlsx",
-            "--out",
+            "--output",
             str(directory / "r.xlsx"),
         ]
         return seconds(lambda: subprocess.run([*command, *asked], check=True, capture_output=True))
