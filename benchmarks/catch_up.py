@@ -36,7 +36,7 @@ from agent.reader import Description
 from agent.settings import Settings, load
 from agent.waits import Waits
 from benchmarks.batches import MEASURES
-from benchmarks.folders import show
+from benchmarks.folders import row, show
 from benchmarks.processes import MIB, children, peak, processor, pss
 from benchmarks.province import fill, serving
 from collector.store import Store
@@ -77,24 +77,11 @@ def run() -> list[dict[str, Any]]:
     agents, largest, tallies = f"{AGENTS} agents after {DAYS} days", f"< {LARGEST} MiB", AGENTS * DAYS * len(MEASURES)
     stored = f"s ({found} of {expected} tallies are stored)"
     return [
-        _row(f"catch-up: fresh day of {agents}, p99", late, "s", f"< {FRESH_SECONDS:.0f} s", late < FRESH_SECONDS),
-        _row(f"catch-up: all {tallies} tallies of {agents}", seconds, stored, "all", found == expected),
-        _row("catch-up: the collector's peak", most, f"MiB (RSS; before: {before:.0f})", largest, most < LARGEST),
-        _row(f"catch-up: an agent's peak, {FIRST_READ} days waiting", agent, "MiB (PSS)", largest, agent < LARGEST),
+        row(f"catch-up: fresh day of {agents}, p99", late, None, "s", f"< {FRESH_SECONDS:.0f} s", late < FRESH_SECONDS),
+        row(f"catch-up: all {tallies} tallies of {agents}", seconds, None, stored, "all", found == expected),
+        row("catch-up: the collector's peak", most, None, f"MiB (RSS; before: {before:.0f})", largest, most < LARGEST),
+        row(f"catch-up: agent's peak, {FIRST_READ} days waiting", agent, None, "MiB (PSS)", largest, agent < LARGEST),
     ]
-
-
-def _row(claim: str, ours: float, unit: str, goal: str, met: bool) -> dict[str, Any]:
-    """One line of the table, of what nobody else does."""
-    return {
-        "claim": claim,
-        "ours": round(ours, 1),
-        "peer": None,
-        "unit": unit,
-        "ratio": None,
-        "goal": goal,
-        "met": met,
-    }
 
 
 def _count(directory: Path) -> int:

@@ -31,13 +31,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from benchmarks.folders import row, seconds, show
-from benchmarks.province import PLANS, fill, serving
+from benchmarks.province import fill, measured_by, serving
 from collector.exposition import Exposition
 from collector.province import Province
 from collector.store import Store, registry
 from collector.thresholds import Confirmation
-from collector.yardstick import Yardstick
-from contract import catalogue, plan
 from contract.days import now
 from demo.running import reserve
 
@@ -68,7 +66,7 @@ def _province() -> Iterator[dict[str, Any]]:
         )  # fmt: skip
         with serving(directory, {}) as (address, _):
             taken = _scraped(directory, address.removeprefix("http://"), "/metrics")
-        yield row(f"real Prometheus scrapes {what} (its own word)", taken, 0, "s", "< 1 s", taken < 1)
+        yield row(f"real Prometheus scrapes {what} (its own word)", taken, None, "s", "< 1 s", taken < 1)
 
 
 def _country() -> Iterator[dict[str, Any]]:
@@ -92,7 +90,7 @@ def _country() -> Iterator[dict[str, Any]]:
         with _static(shard) as target:
             taken = _scraped(directory, target, "/metrics")
         told = f"shard 1/{SHARDS} of the country, {_count(shard):,} series, {len(shard) / MB:.1f} MB"
-        yield row(f"real Prometheus scrapes {told} (its own word)", taken, 0, "s", "< 10 s", taken < 10)
+        yield row(f"real Prometheus scrapes {told} (its own word)", taken, None, "s", "< 10 s", taken < 10)
 
 
 def _filled(directory: Path, facilities: int, days: int, more: dict[int, int] | None = None) -> Store:
@@ -103,8 +101,7 @@ def _filled(directory: Path, facilities: int, days: int, more: dict[int, int] | 
 
 
 def _exposition(store: Store) -> Exposition:
-    known = catalogue.load()
-    yardstick = Yardstick(known, plan.load(PLANS, known))
+    yardstick = measured_by()
     return Exposition(store, yardstick, Province(store, yardstick, Confirmation()))
 
 
@@ -162,12 +159,12 @@ def _static(body: bytes) -> Iterator[str]:
 def _scraped(directory: Path, target: str, path: str) -> float:
     """Seconds of a scrape, the median of five after the first, by Debian's Prometheus itself."""
     with prometheus(directory, target, path) as ask:
-        return median(ask("scrape_duration_seconds", after) for after in range(1, 6))
+        return median(ask("scrape_duration_seconds") for _ in range(5))
 
 
 @contextmanager
-def prometheus(directory: Path, target: str, path: str) -> Iterator[Callable[[str, int], float]]:
-    """Debian's Prometheus over one target; yields a way to ask an expression after so many further scrapes."""
+def prometheus(directory: Path, target: str, path: str) -> Iterator[Callable[[str], float]]:
+    """Debian's Prometheus over one target; yields a way to ask an expression after a further scrape."""
     job = {"job_name": "nhipso", "scrape_interval": "3s", "scrape_timeout": "3s", "metrics_path": path}
     config = {"scrape_configs": [{**job, "static_configs": [{"targets": [target]}]}]}
     (directory / "prometheus.yml").write_text(json.dumps(config), "utf-8")  # JSON is YAML
@@ -182,7 +179,7 @@ def prometheus(directory: Path, target: str, path: str) -> Iterator[Callable[[st
     )
     seen = [0.0]
 
-    def ask(expression: str, _: int) -> float:
+    def ask(expression: str) -> float:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -198,7 +195,7 @@ def prometheus(directory: Path, target: str, path: str) -> Iterator[Callable[[st
 
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
-            ask("up", 0)
+            ask("up")
             yield ask
     finally:
         child.terminate()

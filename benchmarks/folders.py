@@ -94,13 +94,13 @@ def next_poll(claim: str, kind: str, write: Callable[[Path, int], None], files: 
     return row(f"{claim} ({opened} opened)", ours, peer, "s", "< 2 s, opens none", ours < 2 and opened == 0)
 
 
-def row(claim: str, ours: float, peer: float, unit: str, goal: str, met: bool) -> dict[str, Any]:
-    """One line of the table."""
+def row(claim: str, ours: float, peer: float | None, unit: str, goal: str, met: bool) -> dict[str, Any]:
+    """One line of the table; `peer` None: nobody else does this."""
     ratio = round(ours / peer, 2) if peer else None
     return {
         "claim": claim,
         "ours": round(ours, 3),
-        "peer": round(peer, 3),
+        "peer": None if peer is None else round(peer, 3),
         "unit": unit,
         "ratio": ratio,
         "goal": goal,

@@ -18,6 +18,8 @@ from benchmarks.processes import processor
 from collector.people import People
 from collector.store import Connection, Store, as_text, tallies
 from collector.store.people import Person
+from collector.yardstick import Yardstick
+from contract import catalogue, plan
 from contract.days import local_day, now
 from demo.running import reserve
 
@@ -25,6 +27,12 @@ PLANS = sorted((Path(__file__).resolve().parent.parent / "config" / "plans").glo
 
 
 _QUIET_SECONDS = 6.0
+
+
+def measured_by() -> Yardstick:
+    """What a collector of `serving` holds figures against: the shipped catalogue and the sample plans."""
+    known = catalogue.load()
+    return Yardstick(known, plan.load(PLANS, known))
 
 
 def fill(

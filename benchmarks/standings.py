@@ -7,16 +7,16 @@ statement a window: no target, verdict, silence, completeness or text.
 """
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.folders import row, show
-from benchmarks.province import PLANS, fill
+from benchmarks.folders import row, seconds, show
+from benchmarks.province import fill, measured_by
 from collector import windows
 from collector.figures import load, recall
 from collector.province import Province
@@ -24,7 +24,6 @@ from collector.standings import history, standings
 from collector.store import Store, registry
 from collector.thresholds import Confirmation
 from collector.yardstick import Yardstick
-from contract import catalogue, plan
 from contract.days import DayRange, local_day, now
 
 FACILITIES, DAYS = 600, 366
@@ -39,18 +38,17 @@ _SUMS = """
 
 def run() -> list[dict[str, Any]]:
     """Measure. Takes about a minute and a half."""
-    known = catalogue.load()
-    yardstick = Yardstick(known, plan.load(PLANS, known))
+    yardstick = measured_by()
     with TemporaryDirectory() as name, closing(Store(f"sqlite:///{Path(name) / 'collector.sqlite'}")) as store:
         store.migrate()
         ids = list(fill(store, FACILITIES, DAYS))
         provinces = [Province(store, yardstick, Confirmation()) for _ in range(2)]
-        first, kept = (_seconds(lambda one=one: one.refresh(now())) for one in provinces)
-        alone = _seconds(lambda: _standings(store, yardstick))
+        first, kept = (seconds(partial(one.refresh, now())) for one in provinces)
+        alone = seconds(lambda: _standings(store, yardstick))
         changed = [_changed(store, provinces[1], one) for one in ids[:_CHANGES]]
         with closing(sqlite3.connect(Path(name) / "collector.sqlite")) as bare:
-            peer = _seconds(lambda: _sums(bare, "IS NOT NULL"))
-            peer_of_one = _seconds(lambda: _sums(bare, f"= '{ids[0]}'"))
+            peer = seconds(lambda: _sums(bare, "IS NOT NULL"))
+            peer_of_one = seconds(lambda: _sums(bare, f"= '{ids[0]}'"))
     what = f"{FACILITIES} facilities × all indicators × {len(windows.WINDOWS)} windows, cold"
     one = median(changed) * 1000
     return [
@@ -78,19 +76,13 @@ def _standings(store: Store, yardstick: Yardstick) -> None:
 def _changed(store: Store, province: Province, facility: str) -> float:
     with store.write() as connection:
         registry.touch(connection, {facility})
-    return _seconds(lambda: province.refresh(now()))
+    return seconds(lambda: province.refresh(now()))
 
 
 def _sums(bare: sqlite3.Connection, where: str) -> Sequence[object]:
     today = local_day(now())
     spans: list[DayRange] = [windows.window(one, today) for one in windows.WINDOWS]
     return [bare.execute(_SUMS.format(where), (str(one.first), str(one.last))).fetchall() for one in spans]
-
-
-def _seconds(action: Any) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

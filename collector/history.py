@@ -19,7 +19,6 @@ from collector.samples import Sample
 from collector.store import Store, registry
 from collector.yardstick import Yardstick
 from contract import metrics
-from contract.catalogue import UNKNOWN
 from contract.days import DayRange, midnight
 from contract.verdict import Verdict
 
@@ -56,11 +55,9 @@ class History:
                     for day in days:
                         second = int(self._end(day).timestamp())
                         for family, values, value in self._said(data, day):
-                            lines[family, values].append(f" {value} {second}\n")
+                            lines[family, values].append(f"{value} {second}")
                 for (family, values), found in lines.items():
-                    # codes and ids need no escaping (contract/catalogue.py, collector/registry.py)
-                    labels = ",".join(f'{name}="{one}"' for name, one in zip(family.labels, values, strict=True))
-                    files[family].writelines(f"{family.name}{{{labels}}}{one}" for one in found)
+                    files[family].writelines(samples.line(family, values, one) for one in found)
             for family, file in files.items():
                 yield samples.head(family)
                 file.seek(0)
@@ -80,21 +77,12 @@ class History:
 
     def _said(self, data: FacilityData, day: date) -> Iterator[Sample]:
         for one in standings.standings(data, self.yardstick, self._end(day), self.windows):
-            where = (one.facility, one.indicator, one.window)
-            if one.verdict is not Verdict.NOT_APPLICABLE and one.as_of is not None:
-                yield metrics.NUMERATOR, where, one.numerator
-                yield metrics.DENOMINATOR, where, one.denominator
-                if one.share is not None:
-                    yield metrics.RATIO, where, float(one.share)
+            if one.verdict is not Verdict.NOT_APPLICABLE:
+                yield from samples.of_window(one)
         yield from self._told(data, day)
 
     def _told(self, data: FacilityData, day: date) -> Iterator[Sample]:
-        """The counts of a day, parts added; of a measure without a tally nothing, which is not zero."""
-        for code, measure in self.yardstick.catalogue.measures.items():
-            counts = data.by_day(code).get(day)
-            if counts is not None:
-                for category in (*measure.categories, UNKNOWN):
-                    yield metrics.TALLY, (data.facility.id, code, category), counts.get(category, 0)
+        return samples.of_day(data, self.yardstick.catalogue, day)
 
     def _end(self, day: date) -> datetime:
         return min(midnight(day) + _LAST_SECOND, self.moment)

@@ -34,13 +34,18 @@ def text(samples: Iterable[Sample]) -> dict[Family, bytes]:
     """The lines of each family, without its head, in UTF-8."""
     lines: dict[Family, list[str]] = defaultdict(list)
     for family, values, value in samples:
-        lines[family].append(_line(family) % (*map(_escaped, values), value))
+        lines[family].append(line(family, values, value))
     return {family: "".join(found).encode() for family, found in lines.items()}
 
 
+def line(family: Family, values: Iterable[str], value: object) -> str:
+    """A line of the family: the values of its labels, and what stands behind them."""
+    return _form(family) % (*map(_escaped, values), value)
+
+
 @cache
-def _line(family: Family) -> str:
-    """The form of a line of the family: a place for each label, and one for the value."""
+def _form(family: Family) -> str:
+    """A place for each label, and one for the value."""
     labels = ",".join(f'{name}="%s"' for name in family.labels)
     return f"{family.name}{{{labels}}} %s\n"
 
@@ -70,7 +75,7 @@ def of_facility(
     yield from _of_checks(data, today)
     for one in found:
         if one.verdict is not Verdict.NOT_APPLICABLE:
-            yield from _of_window(one)
+            yield from of_window(one)
         if one.window == "30d":
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
@@ -84,7 +89,7 @@ def of_facility(
     for indicator, _ in confirm.changed(months):
         yield metrics.FINDING, (data.facility.id, indicator, "changed_after_confirmation"), 1
     if with_tallies:
-        yield from _of_today(data, yardstick.catalogue, today)
+        yield from of_day(data, yardstick.catalogue, today)
 
 
 def of_scopes(found: Iterable[ScopeStanding]) -> Iterator[Sample]:
@@ -147,7 +152,8 @@ def _timestamp(day: date) -> float:
     return midnight(day).timestamp()
 
 
-def _of_window(one: Standing) -> Iterator[Sample]:
+def of_window(one: Standing) -> Iterator[Sample]:
+    """The counts and the share of a standing that applies; none of what nobody has told."""
     where = (one.facility, one.indicator, one.window)
     if one.as_of is not None:
         yield metrics.NUMERATOR, where, one.numerator
@@ -185,10 +191,11 @@ def _of_standing(
             yield metrics.ROAD, plan, float(expected)
 
 
-def _of_today(data: FacilityData, catalogue: Catalogue, today: date) -> Iterator[Sample]:
+def of_day(data: FacilityData, catalogue: Catalogue, day: date) -> Iterator[Sample]:
+    """The counts of a day, parts added; of a measure without a tally nothing, which is not zero."""
     for code, measure in catalogue.measures.items():
-        if today in data.by_day(code):
-            counts = data.counts(code, [today])
+        if day in data.by_day(code):
+            counts = data.counts(code, [day])
             for category in (*measure.categories, UNKNOWN):
                 yield metrics.TALLY, (data.facility.id, code, category), counts[category]
 
