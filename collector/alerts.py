@@ -162,7 +162,9 @@ def _reason(parts: Parts, told: Told, at: datetime) -> str | None:
         return "other"
     if place.facility.active_to is not None and place.facility.active_to < local_day(at):
         return "closed"
-    return {Verdict.MET: "met", Verdict.NEAR: "near", Verdict.NO_TARGET: "plan_over"}.get(now.verdict, "other")
+    if now.bound is None and now.verdict is not Verdict.NOT_APPLICABLE:
+        return "plan_over"
+    return {Verdict.MET: "met", Verdict.NEAR: "near"}.get(now.verdict, "other")
 
 
 @router.get("/alerts")

@@ -65,6 +65,8 @@ _ROUTES = (
     api, reading, alerts, entering, confirming, door, sso, overview, facility, detail, indicator, guide, admin,
     confirmation, confirmation_list, sheet_pages, manual, reporting,
 )  # fmt: skip
+# In a backlog the figures are brought up to date a piece at a time; between two pieces pushes have their turn.
+_REFRESH_SECONDS = 0.5
 # More than any form of ours has.
 _FORM_LIMITS: Any = {"max_fields": 500, "max_files": 2}
 
@@ -135,7 +137,7 @@ def _loops(parts: Parts, press: Press) -> Loops:
     """What goes on in the background."""
     settings, store = parts.settings, parts.store
     loops = Loops(store, parts.meters, now)
-    loops.add("exposition", timedelta(seconds=0.25), parts.exposition.refresh)
+    loops.add("exposition", timedelta(seconds=0.25), partial(parts.exposition.refresh, patience=_REFRESH_SECONDS))
     loops.add_daily("roads", partial(roads.freeze, store, parts.yardstick))
     forget = partial(retention.forget, store, settings.retention, parts.yardstick.plans)
     loops.add_daily("retention", forget, hour=retention.HOUR)

@@ -7,9 +7,11 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from math import inf
 
 from collector import samples
-from collector.province import Place, Province, State
+from collector.places import Place
+from collector.province import Province, State
 from collector.store import Store, access
 from collector.yardstick import Yardstick
 from contract import metrics
@@ -34,9 +36,11 @@ class Exposition:
         self._others: Mapping[Family, bytes] = {}
         self._bodies: dict[tuple[int, int], bytes] = {}
 
-    def refresh(self, moment: datetime) -> int:
-        """Bring the province up to date; returns how many facilities were looked at. Raises AwayError."""
-        looked = self._province.refresh(moment)
+    def refresh(self, moment: datetime, patience: float = inf) -> int:
+        """Bring the province up to date (in about `patience` seconds what it can); returns how many facilities were
+        looked at. Raises AwayError.
+        """
+        looked = self._province.refresh(moment, patience)
         state = self._province.state
         if state is not self._state:
             others = self._of_province(state)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from collector import windows
 from collector.access import Speaker
 from collector.feeds import line
 from collector.shapes import Batch, Place, RefusedError, Shapes
@@ -27,6 +28,9 @@ _MAX_UNMAPPED = 20
 _LONGEST_RAW = 200
 # Clocks never agree to the second, and a push takes a while.
 _MAX_SKEW = timedelta(minutes=1)
+# By so much the clocks of two collectors may differ: near midnight they do not agree which day is running.
+_MIDNIGHT = timedelta(minutes=5)
+_NO_CASE = "{}"
 _Key = tuple[int, str, date]
 
 
@@ -48,11 +52,17 @@ class _Books:
     """For which facility the sources of each count in the end: itself, or what it was merged into."""
     sources: dict[tuple[str, str], Source]
     stored_sources: dict[int, Source]
+    lines: Mapping[str, Sequence[str]]
+    """A facility, and those that its figures count for."""
+    spoken: set[str]
+    """Of which somebody has just told something."""
     claims: dict[str, dict[str, list[Claim]]] = field(default_factory=lambda: defaultdict(dict))
     """By facility and measure, the oldest first."""
     stored: dict[_Key, Row] = field(default_factory=dict)
     fresh: dict[_Key, Row] = field(default_factory=dict)
     """Rows that take the place of stored ones, or are new."""
+    moved: set[str] = field(default_factory=set)
+    """Facilities of which more has changed than the running day."""
 
     def claim_of(self, source: Source, measure: str) -> Claim | None:
         """The claim of this source, ended or not."""
@@ -70,21 +80,44 @@ class _Books:
         """A new source."""
         source = tallies.add_source(connection, values)
         self.sources[source.facility, source.name] = self.stored_sources[source.id] = source
+        self.moved.add(source.facility)
         return source
 
     def write(self, connection: Connection, moment: datetime) -> None:
         """Bring the store to what is known."""
-        changed = [(self.stored_sources[one.id], one) for one in self.sources.values()]
-        tallies.update_sources(connection, ((before, one) for before, one in changed if one != before))
+        known = [(self.stored_sources[one.id], one) for one in self.sources.values()]
+        changed = [(before, one) for before, one in known if one != before]
+        tallies.update_sources(connection, changed)
+        self.moved |= {one.facility for before, one in changed if not _is_passing(before, one)}
         self.stored_sources |= {one.id: one for _, one in changed}
         before = self.stored
         new = [row for key, row in self.fresh.items() if key not in before] if before else [*self.fresh.values()]
         newer = [(row, before[key]) for key, row in self.fresh.items() if key in before] if before else []
+        self._note_moved(new, newer, moment)
         tallies.insert(connection, new, moment)
         corrected = [row for row, old in newer if row.counts != old.counts]
         tallies.replace(connection, [row for row, _ in newer], corrected, moment)
         self.stored |= self.fresh
         self.fresh.clear()
+
+    def _note_moved(self, new: Iterable[Row], newer: Iterable[tuple[Row, Row]], moment: datetime) -> None:
+        """A newer revision of the running day changes that day alone, unless it has the first cases, or the last."""
+        running = {local_day(moment - _MIDNIGHT), local_day(moment + _MIDNIGHT)}
+        today = running.pop() if len(running) == 1 else None
+        moved = {row.source for row in new}
+        moved |= {
+            row.source
+            for row, old in newer
+            if row.day != today or self._is_long(row) or (row.counts == _NO_CASE) != (old.counts == _NO_CASE)
+        }
+        self.moved |= {self.stored_sources[one].facility for one in moved}
+
+    def _is_long(self, row: Row) -> bool:
+        """Whether the day stands for a whole period, which ends nobody knows when."""
+        own = self.stored_sources[row.source].cadence
+        return windows.is_long(self.catalogue.measures[row.measure].cadence) or (
+            own is not None and windows.is_long(own)
+        )
 
 
 def take(store: Store, speaker: Speaker, push: Push, catalogue: Catalogue, moment: datetime) -> Ack:
@@ -142,7 +175,7 @@ def _taken(store: Store, sent: Sequence[Sent], catalogue: Catalogue) -> list[Ack
         for one, batch in zip(sent, batches, strict=True):
             _take_roster(connection, books, one.speaker.agent, _in_our_time(one), one.speaker.facilities, moment)
             verdicts.append(_judge(connection, books, one.speaker.agent, batch))
-        books.write(connection, moment)
+        _close_books(connection, books, moment)
     return [
         _ack(batch.length, found, moment, store_id, catalogue) for batch, found in zip(batches, verdicts, strict=True)
     ]
@@ -177,8 +210,15 @@ def take_upload(
     _look_up(connection, books, [batch])
     _take_roster(connection, books, None, [report], here, moment)
     verdicts = _judge(connection, books, None, batch)
-    books.write(connection, moment)
+    _close_books(connection, books, moment)
     return verdicts
+
+
+def _is_passing(before: Source, after: Source) -> bool:
+    """Whether a source tells no more of itself than when, within a day, it was read and what it could not map."""
+    days = {one.read_at and local_day(one.read_at) for one in (before, after)}
+    told = replace(before, read_at=after.read_at, unmapped=after.unmapped, unmapped_cases=after.unmapped_cases)
+    return len(days) == 1 and told == after
 
 
 def _heard(one: Sent) -> dict[str, Any]:
@@ -198,12 +238,7 @@ def _open_books(
     """The books of `facilities`, locked; of those in `spoken` somebody has just told something."""
     mergers = registry.mergers(connection)
     lines = {one: line(mergers, one, local_day(moment)) for one in facilities}
-    heard = spoken | {lines[one][-1] for one in spoken}
-    touched = {one for each in lines.values() for one in each}
-    registry.lock(connection, touched)
-    if touched - heard:
-        registry.touch(connection, touched - heard)
-    registry.touch(connection, heard, moment)
+    registry.lock(connection, {one for line_of in lines.values() for one in line_of})
     sources = tallies.sources(connection, facilities)
     heirs = {one: line(mergers, one)[-1] for one in facilities}
     known = {one.id: one for one in registry.facilities(connection, sorted(set(heirs.values())))}
@@ -212,10 +247,25 @@ def _open_books(
         {one: known[last] for one, last in heirs.items()},
         {(one.facility, one.name): one for one in sources},
         {one.id: one for one in sources},
+        lines,
+        spoken,
     )
     for one in tallies.claims(connection, sources):
         books.rivals(one.source, one.measure).append(one)
     return books
+
+
+def _close_books(connection: Connection, books: _Books, moment: datetime) -> None:
+    """Store what is known, and for whom it has changed."""
+    books.write(connection, moment)
+    heard = books.spoken | {books.lines[one][-1] for one in books.spoken}
+    moved = {one for facility in books.moved for one in books.lines[facility]}
+    others = {one for line_of in books.lines.values() for one in line_of} - heard
+    if others:
+        registry.touch(connection, others)
+    for some, is_past in ((heard & moved, True), (heard - moved, False)):
+        if some:
+            registry.hear(connection, some, moment, is_past)
 
 
 def _look_up(connection: Connection, books: _Books, batches: Iterable[Batch]) -> None:
@@ -359,7 +409,7 @@ def _claim_measures(
             if one.source.id == source.id and measure not in measures and one.last_day is None:
                 books.write(connection, moment)  # a batch before this one may have told of a newer day
                 newest = tallies.newest_day(connection, source.id, measure)
-                claims[position] = _end(connection, one, (newest or FIRST_DAY) - timedelta(days=1))
+                claims[position] = _end(connection, books, one, (newest or FIRST_DAY) - timedelta(days=1))
 
 
 def _may_begin(claim: Claim | None, rivals: Sequence[Claim]) -> bool:
@@ -372,12 +422,14 @@ def _may_begin(claim: Claim | None, rivals: Sequence[Claim]) -> bool:
 
 def _add_claims(connection: Connection, books: _Books, source: Source, measures: Iterable[str]) -> None:
     for claim in tallies.add_claims(connection, source, measures):
+        books.moved.add(source.facility)
         here = books.rivals(source, claim.measure)
         here[:] = [*(one for one in here if one.source.id != source.id), claim]
 
 
-def _end(connection: Connection, claim: Claim, last_day: date) -> Claim:
+def _end(connection: Connection, books: _Books, claim: Claim, last_day: date) -> Claim:
     tallies.end_claim(connection, claim, last_day)
+    books.moved.add(claim.source.facility)
     return replace(claim, last_day=last_day)
 
 
@@ -450,4 +502,4 @@ def _claim_day(connection: Connection, books: _Books, source: Source, measure: s
     if not claim.covers(day):
         # it had ceased to count, and nobody else does: what was still on its way counts
         here = books.rivals(source, measure)
-        here[here.index(claim)] = _end(connection, claim, day)
+        here[here.index(claim)] = _end(connection, books, claim, day)

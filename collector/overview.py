@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from collector import collation
-from collector.province import Place, State
+from collector.places import Place
+from collector.province import State
 from collector.scopes import PROVINCE, Scope, ScopeStanding
 from collector.standings import Standing
 from collector.yardstick import Bound

@@ -6,69 +6,32 @@ when something in it falls silent, and all of them at local midnight.
 
 import threading
 import time
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fractions import Fraction
-from typing import NamedTuple
+from math import inf
 
-from collector import confirm, samples, windows
-from collector.confirm import Month
+from collector import confirm, windows
 from collector.figures import FacilityData, load, recall
-from collector.findings import Finding, findings
-from collector.roads import road
+from collector.places import Place, Places
 from collector.scopes import Scopes, ScopeStanding
 from collector.series import Month as SummedMonth
-from collector.standings import Figures, Standing, below_since, history, next_silence, previous, standings
+from collector.standings import Standing, below_since, history, next_silence, standings
 from collector.store import Connection, Store, lasting, registry, signatures, store_id_of
 from collector.store import months as month_counts
-from collector.store.registry import Facility
-from collector.store.tallies import Source
+from collector.store.registry import Change, ChangeSum
 from collector.thresholds import Confirmation
-from collector.yardstick import Yardstick, applies
-from contract.days import DayRange, local_day, midnight
+from collector.yardstick import Yardstick
+from contract.days import local_day, midnight
 from contract.errors import AwayError
-from contract.metrics import Family
-from contract.verdict import Verdict
 
-_CHUNK = 50
-DAILY = 30
+_CHUNK = 25
 # Pooled figures are put together again at most so often, however many facilities change.
 _SCOPE_PERIOD = timedelta(seconds=5)
 # A page waits no longer than this for what has just arrived, and then shows what stood before; after a start, longer.
 _PATIENCE_SECONDS = 0.5
 _FIRST_PATIENCE_SECONDS = 10.0
-
-
-class Compared(NamedTuple):
-    """Beside a standing in the 30 days. `before`: in the 30 before; `road`: where the share should be today."""
-
-    before: Figures
-    road: Fraction | None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A facility as it stands. Of `sources` those that are still to count; `text`: its lines in /metrics.
-
-    `standings`: by window and indicator, of all that its level knows; `compared`, `below` (since when), `daily`: by
-    indicator. `daily`: numerator and denominator
-    of each of the last DAILY days in turn, the oldest first, yesterday last; 0, 0: no case, or no tally.
-    `silent_since`: the last read, when every indicator that was ever read is silent.
-    """
-
-    facility: Facility
-    standings: Mapping[str, Mapping[str, Standing]]
-    compared: Mapping[str, Compared]
-    below: Mapping[str, datetime]
-    daily: Mapping[str, Sequence[int]]
-    findings: Sequence[Finding]
-    months: Sequence[Month]
-    sources: Sequence[Source]
-    silent_since: datetime | None
-    text: Mapping[Family, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +61,11 @@ class Province:
         self.exported = exported
         self._tally_limit = tally_limit
         self._refreshing = threading.Lock()
-        self._known: tuple[str | None, date] | None = None
-        self._sum: tuple[object, ...] = ()
-        self._changes: Mapping[str, int] = {}
+        self._known: tuple[object, ...] = ()
+        self._sum: ChangeSum | None = None
+        self._changes: dict[str, Change] = {}
         self._until: dict[str, datetime] = {}
-        """By facility: when it is to be looked at again though nothing arrives."""
+        """By facility, those looked at last at the end: when to look again though nothing arrives."""
         self._scopes = Scopes(yardstick)
         self._scoped_at: datetime | None = None
         self._have_scopes_moved = True
@@ -120,49 +83,92 @@ class Province:
         """What stands with all that has arrived; where that takes long, what stood before. Raises AwayError."""
         if self._refreshing.acquire(timeout=_PATIENCE_SECONDS if self._state else _FIRST_PATIENCE_SECONDS):
             try:
-                self._refresh(moment)
+                self._refresh(moment, _PATIENCE_SECONDS if self._state else inf)
             finally:
                 self._refreshing.release()
         return self.state
 
-    def refresh(self, moment: datetime) -> int:
+    def refresh(self, moment: datetime, patience: float = inf) -> int:
         """Bring everything up to date with what is stored; returns how many facilities were looked at.
 
-        Raises AwayError, and then what stood still stands.
+        Of what has changed meanwhile no more than `patience` seconds can see to, those looked at longest ago first;
+        after a start and at midnight all. Raises AwayError, and then what stood still stands.
         """
         with self._refreshing:
-            return self._refresh(moment)
+            return self._refresh(moment, patience)
 
-    def _refresh(self, moment: datetime) -> int:
+    def _refresh(self, moment: datetime, patience: float) -> int:
         with self._store.read() as connection:
-            started, today = time.perf_counter(), local_day(moment)
-            known, total = (store_id_of(connection), today), registry.change_sum(connection)
+            started, total = time.perf_counter(), registry.change_sum(connection)
+            with_tallies = total.facilities <= self._tally_limit
+            known = store_id_of(connection), local_day(moment), with_tallies
             due = {one for one, until in self._until.items() if until <= moment}
             if (known, total) == (self._known, self._sum) and not due and not self._are_scopes_due(moment):
                 return 0
+            if known != self._known:
+                self._changes, patience = {}, inf
             changes = registry.changes(connection)
-            with_tallies = len(changes) <= self._tally_limit
-            same = known == self._known and with_tallies == (len(self._changes) <= self._tally_limit)
-            moved = [one for one, n in changes.items() if not same or self._changes.get(one) != n or one in due]
+            moved = self._moved(changes, due)
             places = dict(self._state.places) if self._state else {}
-            for start in range(0, len(moved), _CHUNK):
-                places |= self._looked(connection, moved[start : start + _CHUNK], changes, moment, with_tallies)
+            making = Places(self._yardstick, self.exported, with_tallies)
+            looked = 0
+            while looked < len(moved) and (not looked or time.perf_counter() - started < patience):
+                some = moved[looked : looked + _CHUNK]
+                light = [one for one in some if one not in due and self._is_of_today(one, changes)]
+                found = self._with_today(connection, light, places, making, moment)
+                found |= self._whole(connection, [one for one in some if one not in found], changes, making, moment)
+                places |= found
+                looked += len(some)
             for gone in self._until.keys() - changes.keys():
                 self._scopes.drop(gone)
                 del self._until[gone], places[gone]
-        self._have_scopes_moved |= bool(moved)
+        self._have_scopes_moved |= looked > 0
         scopes = self._state.scopes if self._state else ()
         if self._are_scopes_due(moment):
             scopes, self._scoped_at, self._have_scopes_moved = list(self._scopes.standings()), moment, False
         self._state = State(moment, {one: places[one] for one in sorted(places)}, scopes)
-        self._known, self._sum, self._changes = known, total, changes
+        self._changes |= {one: changes[one] for one in moved[:looked]}
+        self._known, self._sum = known, total if looked == len(moved) else None
         self.refresh_seconds = time.perf_counter() - started
-        return len(moved)
+        return looked
 
-    def _looked(
-        self, connection: Connection, ids: Sequence[str], changes: Mapping[str, int], moment: datetime, told: bool
+    def _moved(self, changes: Mapping[str, Change], due: set[str]) -> list[str]:
+        """The facilities to look at, those looked at longest ago first."""
+        moved = [one for one, change in changes.items() if self._changes.get(one) != change or one in due]
+        if len(moved) > _CHUNK:
+            turn = {one: n for n, one in enumerate(self._until)}
+            moved.sort(key=lambda one: turn.get(one, -1))
+        return moved
+
+    def _is_of_today(self, one: str, changes: Mapping[str, Change]) -> bool:
+        """Whether no more than its running day has changed."""
+        return one in self._changes and self._changes[one].past == changes[one].past
+
+    def _with_today(
+        self, connection: Connection, ids: Sequence[str], places: Mapping[str, Place], making: Places, moment: datetime
+    ) -> dict[str, Place]:
+        """Those of these facilities, with their running day anew, for which that is all that has changed."""
+        if not ids:
+            return {}
+        today, found = local_day(moment), {}
+        for data in load(connection, self._yardstick.catalogue, registry.facilities(connection, ids), today, today):
+            place = making.with_today(places[data.facility.id], data, moment)
+            if place is not None:
+                found[data.facility.id] = place
+                self._take_over(data, place.all_standings(), moment)
+        return found
+
+    def _whole(
+        self,
+        connection: Connection,
+        ids: Sequence[str],
+        changes: Mapping[str, Change],
+        making: Places,
+        moment: datetime,
     ) -> dict[str, Place]:
         """These facilities, anew; what is remembered of their standings is brought up to date."""
+        if not ids:
+            return {}
         today = local_day(moment)
         near = history(("30d",), self._yardstick.thresholds, today).replace(day=1)
         far = history(windows.WINDOWS, self._yardstick.thresholds, today).replace(day=1)
@@ -175,45 +181,17 @@ class Province:
         for data in some:
             one = data.facility.id
             months = confirm.recent(data, self._yardstick, self._rules, signed.get(one, []), moment)
-            places[one] = self._place(data, found[one], months, moment, told)
-            self._scopes.put(data.facility, found[one])
-            silence = next_silence(data, self._yardstick, moment)
-            self._until[one] = silence or midnight(today + timedelta(days=1))
+            places[one] = making.whole(data, found[one], months, moment)
+            self._take_over(data, found[one], moment)
         return places
 
-    def _place(
-        self, data: FacilityData, found: Sequence[Standing], months: Sequence[Month], moment: datetime, told: bool
-    ) -> Place:
-        yardstick, today = self._yardstick, local_day(moment)
-        doubts = findings(data, yardstick.catalogue, yardstick.calendar, yardstick.limits, moment)
-        told_of = [one for one in found if one.window in self.exported]
-        compared = {
-            one.indicator: Compared(
-                previous(data, yardstick, one),
-                None if one.bound is None else road(data, one.indicator, one.bound, today),
-            )
-            for one in found
-            if one.window == "30d" and one.verdict is not Verdict.NOT_APPLICABLE
-        }
-        lines = samples.of_facility(data, yardstick, told_of, compared, months, doubts, moment, told)
-        return Place(
-            facility=data.facility,
-            standings={
-                window: {one.indicator: one for one in found if one.window == window} for window in windows.WINDOWS
-            },
-            compared=compared,
-            below=data.below,
-            daily={
-                code: _daily(data, yardstick, code, today)
-                for code, indicator in yardstick.catalogue.indicators.items()
-                if applies(indicator, code, data.facility)
-            },
-            findings=doubts,
-            months=months,
-            sources=[one for one in data.sources if one.last_day is None or one.last_day >= today],
-            silent_since=_silent_since(found),
-            text=samples.text(lines),
-        )
+    def _take_over(self, data: FacilityData, found: Iterable[Standing], moment: datetime) -> None:
+        """Into the pools, and when to look again."""
+        one = data.facility.id
+        self._scopes.put(data.facility, found)
+        silence = next_silence(data, self._yardstick, moment)
+        self._until.pop(one, None)
+        self._until[one] = silence or midnight(local_day(moment) + timedelta(days=1))
 
     def _remember(
         self, some: Sequence[FacilityData], found: Mapping[str, Sequence[Standing]], moment: datetime
@@ -229,7 +207,9 @@ class Province:
         for data in some:
             data.below = stored.get(data.facility.id, {})
 
-    def _keep(self, anew: Mapping[str, Mapping[date, Mapping[str, SummedMonth]]], changes: Mapping[str, int]) -> None:
+    def _keep(
+        self, anew: Mapping[str, Mapping[date, Mapping[str, SummedMonth]]], changes: Mapping[str, Change]
+    ) -> None:
         """Store months that had to be summed up, but for facilities that have changed since `changes` was read."""
         if anew:
             # it only saves work: while nothing can be written, figures are shown all the same
@@ -249,22 +229,3 @@ def _below(data: FacilityData, found: Sequence[Standing], moment: datetime) -> d
     """Indicator → since when it is below its target."""
     since = {one.indicator: below_since(data, one, moment) for one in found if one.window == "30d"}
     return {code: at for code, at in since.items() if at is not None}
-
-
-def _silent_since(found: Iterable[Standing]) -> datetime | None:
-    read = [one for one in found if one.window == "30d" and one.verdict is not Verdict.NOT_APPLICABLE]
-    since = [one.silent_since for one in read if one.silent_since is not None]
-    told = [one for one in read if one.as_of is not None or one.silent_since is not None]
-    return max(since) if since and len(since) == len(told) else None
-
-
-def _daily(data: FacilityData, yardstick: Yardstick, code: str, today: date) -> Sequence[int]:
-    indicator = yardstick.catalogue.indicators[code]
-    adopted, by_day = indicator.adopted, data.by_day(indicator.measure)
-    base = [one for one in yardstick.catalogue.measures[indicator.measure].categories if one not in indicator.excluded]
-    found = array("q")
-    for day in DayRange.ending(today - timedelta(days=1), DAILY):
-        counts = by_day.get(day, {})
-        found.append(sum([counts.get(one, 0) for one in adopted]))
-        found.append(sum([counts.get(one, 0) for one in base]))
-    return found

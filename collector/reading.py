@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from collector.api import bearer
 from collector.parts import Parts, parts_of
 from collector.people import SESSION_COOKIE
-from collector.province import Place
+from collector.places import Place
 from collector.scopes import Scopes, ScopeStanding
 from collector.standings import Figures, Standing
 from collector.store import registry, tallies

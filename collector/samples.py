@@ -17,6 +17,7 @@ from collector.findings import Finding, expected_days_behind
 from collector.scopes import ScopeStanding
 from collector.standings import Figures, Standing, below_since, is_complete
 from collector.store.registry import Facility
+from collector.store.tallies import Source
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.catalogue import UNKNOWN, Catalogue
@@ -55,7 +56,7 @@ def head(family: Family) -> str:
     return f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n"
 
 
-def of_facility(
+def of_past(
     data: FacilityData,
     yardstick: Yardstick,
     found: Iterable[Standing],
@@ -63,19 +64,20 @@ def of_facility(
     months: Sequence[Month],
     doubts: Iterable[Finding],
     moment: datetime,
-    with_tallies: bool,
 ) -> Iterator[Sample]:
-    """Everything of one facility; `found`: its standings in the exported windows; `months`: its last closed ones.
+    """What of one facility the counts of the running day do not change; `months`: its last closed ones.
 
-    `compared`: by indicator, the figures of the 30 days before, and where the road is today.
+    `found`: its standings in the exported windows that end yesterday; `compared`: by indicator, the figures of the 30
+    days before, and where the road is today.
     """
     today = local_day(moment)
-    yield from _of_registry(data.facility, data, today)
-    yield from _of_sources(data, yardstick, today)
+    for source in _expected(data, today):
+        behind = expected_days_behind(data, source, yardstick.catalogue, yardstick.calendar, today)
+        if behind is not None:
+            yield metrics.SOURCE_BEHIND, (source.facility, source.name, source.kind), behind
     yield from _of_checks(data, today)
     for one in found:
-        if one.verdict is not Verdict.NOT_APPLICABLE:
-            yield from of_window(one)
+        yield from of_window(one)
         if one.window == "30d":
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
@@ -88,6 +90,16 @@ def of_facility(
         yield metrics.FINDING, (finding.facility, finding.indicator, finding.code), 1
     for indicator, _ in confirm.changed(months):
         yield metrics.FINDING, (data.facility.id, indicator, "changed_after_confirmation"), 1
+
+
+def of_today(
+    data: FacilityData, yardstick: Yardstick, found: Iterable[Standing], today: date, with_tallies: bool
+) -> Iterator[Sample]:
+    """The rest: who it is, when it was heard and read, the running day; `found`: its standings in that, if exported."""
+    yield from _of_registry(data.facility, data, today)
+    yield from _of_sources(data, today)
+    for one in found:
+        yield from of_window(one)
     if with_tallies:
         yield from of_day(data, yardstick.catalogue, today)
 
@@ -153,7 +165,9 @@ def _timestamp(day: date) -> float:
 
 
 def of_window(one: Standing) -> Iterator[Sample]:
-    """The counts and the share of a standing that applies; none of what nobody has told."""
+    """The counts and the share of a standing; nothing where it does not apply, or nobody has told."""
+    if one.verdict is Verdict.NOT_APPLICABLE:
+        return
     where = (one.facility, one.indicator, one.window)
     if one.as_of is not None:
         yield metrics.NUMERATOR, where, one.numerator
@@ -174,9 +188,12 @@ def _of_standing(
     place = (one.facility, one.indicator)
     since = below_since(data, one, moment)
     yield metrics.BELOW_SINCE, place, since.timestamp() if since else 0
+    # who has told nothing for so long that there are no figures still has a last day
+    told = one.as_of or data.series(yardstick.catalogue.indicators[one.indicator].measure).newest()
+    if told is not None:
+        yield metrics.AS_OF, place, _timestamp(told)
     if one.as_of is not None:
         yield metrics.KNOWN, place, float(one.known)
-        yield metrics.AS_OF, place, _timestamp(one.as_of)
         if before.share is not None and is_complete(before, yardstick.thresholds):
             yield metrics.PREVIOUS, place, float(before.share)
             yield metrics.PREVIOUS_DENOMINATOR, place, before.denominator
@@ -200,10 +217,13 @@ def of_day(data: FacilityData, catalogue: Catalogue, day: date) -> Iterator[Samp
                 yield metrics.TALLY, (data.facility.id, code, category), counts[category]
 
 
-def _of_sources(data: FacilityData, yardstick: Yardstick, today: date) -> Iterator[Sample]:
-    for source in data.sources:
-        if source.last_day is not None and source.last_day < today:
-            continue  # retired: nothing more is expected of it
+def _expected(data: FacilityData, today: date) -> Iterator[Source]:
+    """Of a source that is retired nothing more is expected."""
+    return (one for one in data.sources if one.last_day is None or one.last_day >= today)
+
+
+def _of_sources(data: FacilityData, today: date) -> Iterator[Sample]:
+    for source in _expected(data, today):
         place = (source.facility, source.name, source.kind)
         if source.ok is not None:
             yield metrics.SOURCE_UP, place, int(source.ok)
@@ -211,9 +231,6 @@ def _of_sources(data: FacilityData, yardstick: Yardstick, today: date) -> Iterat
             yield metrics.SOURCE_READ, place, source.read_at.timestamp()
         if source.newest_day is not None:
             yield metrics.SOURCE_NEWEST, place, _timestamp(source.newest_day)
-        behind = expected_days_behind(data, source, yardstick.catalogue, yardstick.calendar, today)
-        if behind is not None:
-            yield metrics.SOURCE_BEHIND, place, behind
         cases: Mapping[str, int] = json.loads(source.unmapped_cases)
         for measure, count in cases.items():
             yield metrics.SOURCE_UNMAPPED, (source.facility, source.name, measure), count
@@ -244,7 +261,7 @@ def _of_registry(one: Facility, data: FacilityData, today: date) -> Iterator[Sam
 
 def _uploaded(data: FacilityData, today: date) -> Iterator[datetime]:
     """Of a facility that has nothing but uploaded sheets: when the next is expected."""
-    sources = [one for one in data.sources if one.last_day is None or one.last_day >= today]
+    sources = list(_expected(data, today))
     if all(one.kind == sheets.KIND for one in sources):
         yield from (one.read_at + sheets.PERIOD for one in sources if one.read_at is not None)
 

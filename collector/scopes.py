@@ -127,12 +127,20 @@ class Scopes:
         for (scope, indicator, window), found in sorted(keys.items()):
             all_verdicts = sum((self._pools[key].verdicts for key in found), Counter[Verdict]())
             # what most facilities are held against: one hospital's own plan is not the province's
-            key = min(found, key=lambda one: (one.rank is None, -self._pools[one].verdicts.total(), one.rank or ()))
+            key = min(found, key=lambda one: (self._is_own(one), one.rank is None, -self._size(one), one.rank or ()))
             bound = None if key.rank is None else self._bounds[key.rank]
             pool = self._pools[key]
             yield self._in_cases(scope, indicator, window, pool, bound, all_verdicts)
             if bound is not None:
                 yield self._in_facilities(scope, indicator, window, pool, bound, all_verdicts)
+
+    def _is_own(self, key: _Key) -> bool:
+        """Whether the target is for a single facility."""
+        named = None if key.rank is None else self._bounds[key.rank].target.applies_to.facilities
+        return named is not None and len(named) == 1
+
+    def _size(self, key: _Key) -> int:
+        return self._pools[key].verdicts.total()
 
     def _change(self, facility: str, places: list[Scope], shares: set[_Share]) -> None:
         """Most of what a facility adds is the same after a push: only the rest is taken out and added."""

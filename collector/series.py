@@ -56,9 +56,9 @@ class Series:
         first, after = bisect_left(self._order, days.first), bisect_right(self._order, days.last)
         return Counts({category: sums[after] - sums[first] for category, sums in self._sums.items()})
 
-    def newest(self, days: DayRange) -> date | None:
-        """The last of `days` that has a tally."""
-        return daybits.last(self._told & daybits.span(days))
+    def newest(self, days: DayRange | None = None) -> date | None:
+        """The last day that has a tally, of `days` if given."""
+        return daybits.last(self._told if days is None else self._told & daybits.span(days))
 
     def month(self, days: DayRange) -> Month:
         """A calendar month of single days, summed up."""

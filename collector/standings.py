@@ -229,7 +229,7 @@ def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime
     of the plan, or of the facility, ends it.
     """
     closed = data.facility.active_to is not None and data.facility.active_to < local_day(moment)
-    if closed or now.verdict in _NOT_BELOW:
+    if closed or now.bound is None or now.verdict in _NOT_BELOW:
         return None
     known = data.below.get(now.indicator)
     return moment if known is None and now.verdict is Verdict.BELOW else known

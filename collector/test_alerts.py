@@ -436,18 +436,20 @@ words = "50 %"
 
 
 @pytest.mark.parametrize(
-    ("qr", "last_day", "ended"),
+    ("qr", "cash", "last_day", "ended"),
     [
-        (60, "2099-12-31", "met"),
-        (49, "2099-12-31", "near"),
-        (10, "2099-12-31", "other"),
-        (10, "2020-12-31", "plan_over"),
+        (60, 40, "2099-12-31", "met"),
+        (49, 51, "2099-12-31", "near"),
+        (10, 90, "2099-12-31", "other"),
+        (10, 90, "2020-12-31", "plan_over"),
+        (0, 0, "2020-12-31", "plan_over"),
+        (0, 0, "2099-12-31", "other"),
     ],
 )
 def test_why_an_indicator_alert_ended_is_said_by_the_standing_of_that_moment(
-    lone: Office, tmp_path: Path, qr: int, last_day: str, ended: str
+    lone: Office, tmp_path: Path, qr: int, cash: int, last_day: str, ended: str
 ) -> None:
-    his, today, counts = lone.speaker("12001"), now().date(), {"qr": qr, "cash": 100 - qr}
+    his, today, counts = lone.speaker("12001"), now().date(), {"qr": qr, "cash": cash}
     days = [today - timedelta(days=n) for n in range(1, 31)]
     lone.push(his, [a_tally(day, counts=counts) for day in days], [a_source(read_at=now().isoformat())], at=now())
     plan = tmp_path / "plan.toml"

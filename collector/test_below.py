@@ -171,6 +171,19 @@ def test_the_end_of_the_plan_ends_it(office: Office, told: Told) -> None:
     assert since(exposition, midnight(date(2026, 11, 24))) == 0
 
 
+@pytest.mark.parametrize("counts", [{"cash": 1}, {"cash": 1, "unknown": 9}, {}], ids=["few", "unknown", "no case"])
+def test_the_end_of_the_plan_ends_it_also_where_there_is_too_little_to_say(
+    office: Office, told: Told, counts: dict[str, int]
+) -> None:
+    office.set_plans(a_plan({}, last_day="2026-11-20", in_force_until="2026-11-22"))
+    exposition = fresh(office)
+    told(BELOW)
+    assert since(exposition, NOON) > 0
+    told(counts, NOON + 2 * DAY)
+    assert since(exposition, NOON + 2 * DAY) > 0
+    assert since(exposition, midnight(date(2026, 11, 24))) == 0
+
+
 def test_a_new_quarter_and_a_new_year_with_a_new_plan_keep_it(office: Office, told: Told) -> None:
     new_year = a_plan({}, id="nam-2027", first_day="2027-01-01", last_day="2027-12-31")
     office.set_plans(a_plan({}), new_year)

@@ -548,7 +548,7 @@ def test_one_finding_tells_of_both_months(lone: Hospital) -> None:
 def test_a_signature_moves_the_counter_of_the_facility(hospital: Hospital) -> None:
     def count() -> int:
         with hospital.office.store.read() as connection:
-            return registry.changes(connection)["12001"]
+            return registry.changes(connection)["12001"].past
 
     seen, before = hospital.digest, count()
     hospital.decide(digest=seen)

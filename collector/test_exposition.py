@@ -404,6 +404,9 @@ def test_nothing_arrives_and_yet_silence_and_oblivion_are_shown_at_their_moment(
     assert shown(exposition)[f"nhipso_indicator_verdict{CASHLESS}}}"] == Verdict.BELOW
     assert (exposition.refresh(gone - second), exposition.refresh(gone)) == (0, 1)
     assert shown(exposition)[f"nhipso_indicator_verdict{CASHLESS}}}"] == Verdict.NO_DATA
+    # who asks why there are no figures is told since when
+    assert f'nhipso_indicator_numerator{CASHLESS},window="30d"}}' not in shown(exposition)
+    assert shown(exposition)[as_of] == midnight(TODAY).timestamp()
 
 
 def test_scopes_follow_a_change_within_five_seconds_though_nothing_else_moves(office: Office, his: Speaker) -> None:

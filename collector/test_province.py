@@ -14,7 +14,7 @@ from collector.province import Province
 from collector.series import Month
 from collector.standings import history, standings
 from collector.store import registry
-from collector.store.registry import Merger
+from collector.store.registry import Change, Merger
 from collector.thresholds import Confirmation
 from contract.errors import AwayError
 from tests.office import NOON, TODAY, Office, a_plan, a_source, a_tally
@@ -126,7 +126,7 @@ class Interrupted(Province):
         super().__init__(office.store, office.yardstick, Confirmation())
         self._arriving = [arrives]
 
-    def _keep(self, anew: Mapping[str, Mapping[date, Mapping[str, Month]]], changes: Mapping[str, int]) -> None:
+    def _keep(self, anew: Mapping[str, Mapping[date, Mapping[str, Month]]], changes: Mapping[str, Change]) -> None:
         if self._arriving:
             self._arriving.pop()()
         super()._keep(anew, changes)

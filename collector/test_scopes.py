@@ -148,6 +148,16 @@ def test_one_hospitals_own_plan_is_not_what_the_province_is_held_against() -> No
     assert (one.bound.plan.id, one.denominator) == (CASES.id, 300)
 
 
+def test_nor_is_it_where_the_others_have_no_target_at_all() -> None:
+    own = a_plan({"ratio": "0.5", "applies_to": {"facilities": ["1"]}}, id="own")
+    first, second = a_facility("1"), a_facility("2")
+    found = [(first, a_standing(first, (own,))), (second, a_standing(second, (own,), Verdict.NO_TARGET))]
+    one = of(pooled(found, (own,)))
+    assert (one.bound, one.denominator) == (None, 100)
+    # of those that it is for it is the target
+    assert of(pooled(found[:1], (own,))).bound is not None
+
+
 def test_a_scope_is_held_against_the_plans_figure_whatever_a_facility_may_do() -> None:
     plan = a_plan({"overrides": [{"facility": "1", "ratio": "0.5", "reason": "…"}]})
     facility = a_facility()

@@ -19,7 +19,9 @@ DENOMINATOR = Family("nhipso_indicator_denominator", (*_INDICATOR, "window"), "C
 KNOWN = Family("nhipso_indicator_known_ratio", _INDICATOR, "Base over base plus unknown, 30 days.")
 COMPLETENESS = Family("nhipso_indicator_completeness_ratio", _INDICATOR, "Days with data over days expected, 30 days.")
 AS_OF = Family(
-    "nhipso_indicator_as_of_timestamp_seconds", _INDICATOR, "Start of the last day in the figures of the 30 days."
+    "nhipso_indicator_as_of_timestamp_seconds",
+    _INDICATOR,
+    "Start of the last day in the figures of the 30 days; where there are none, of the last day ever told.",
 )
 VERDICT = Family(
     "nhipso_indicator_verdict",

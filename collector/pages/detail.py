@@ -15,7 +15,7 @@ from collector.pages.door import person_of, reader
 from collector.pages.facility import place_of, unmapped
 from collector.pages.rendering import Reader, page, target
 from collector.parts import Parts, parts_of
-from collector.province import Place
+from collector.places import Place
 from collector.roads import road
 from collector.standings import figures_of
 from collector.store import corrections, registry

@@ -13,7 +13,7 @@ from collector import confirm
 from collector.pages.door import reader, writer
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
-from collector.province import Place
+from collector.places import Place
 from collector.standings import Standing
 from collector.store import alerts, corrections, registry
 from collector.store.people import Person

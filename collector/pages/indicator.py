@@ -14,7 +14,8 @@ from collector.pages.door import person_of, reader
 from collector.pages.overview import WINDOWS
 from collector.pages.rendering import Reader, page, target
 from collector.parts import Parts, parts_of
-from collector.province import DAILY, State
+from collector.places import DAILY
+from collector.province import State
 from collector.scopes import PROVINCE, ScopeStanding
 from collector.store.people import Person
 from collector.windows import Window

@@ -1,16 +1,18 @@
 """Facilities, their codes and pauses."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from collector.store import as_text, months
 from collector.store.tables import agent, facility, facility_code, pause
 from contract.days import DayRange
+
+_MOVED: Mapping[str, Any] = {"change": facility.c.change + 1, "past_change": facility.c.past_change + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,7 @@ def save(connection: sa.Connection, facilities: Iterable[Facility], codes: Itera
             "indicators": None if one.indicators is None else as_text(one.indicators),
         }
         if one.id in known:
-            statement = facility.update().where(facility.c.id == one.id)
-            connection.execute(statement.values(**values, change=facility.c.change + 1))
+            connection.execute(facility.update().where(facility.c.id == one.id).values(**values, **_MOVED))
         else:
             connection.execute(facility.insert().values(id=one.id, registered_at=one.registered_at, **values))
             known.add(one.id)
@@ -159,13 +160,13 @@ def add_pause(connection: sa.Connection, one: Pause) -> None:
     connection.execute(
         pause.insert().values(facility=one.facility, first_day=one.first_day, last_day=one.last_day, reason=one.reason)
     )
-    connection.execute(facility.update().where(facility.c.id == one.facility).values(change=facility.c.change + 1))
+    touch(connection, [one.facility])
 
 
 def remove_pause(connection: sa.Connection, one: Pause) -> None:
     """These days are expected again."""
     connection.execute(pause.delete().where(pause.c.id == one.id))
-    connection.execute(facility.update().where(facility.c.id == one.facility).values(change=facility.c.change + 1))
+    touch(connection, [one.facility])
 
 
 def pauses(connection: sa.Connection, ids: Sequence[str] | None = None) -> list[Pause]:
@@ -182,21 +183,44 @@ def lock(connection: sa.Connection, ids: Iterable[str]) -> None:
     connection.execute(mine.order_by(facility.c.id).with_for_update()).all()
 
 
-def touch(connection: sa.Connection, ids: Iterable[str], last_push_at: datetime | None = None) -> None:
-    """Something that is shown of these facilities has changed; `last_push_at`: an agent has just spoken for them."""
-    values: dict[str, Any] = {"change": facility.c.change + 1}
-    if last_push_at is not None:
-        values["last_push_at"] = last_push_at
-    connection.execute(facility.update().where(facility.c.id.in_(sorted(ids))).values(values))
+def touch(connection: sa.Connection, ids: Iterable[str]) -> None:
+    """Something that is shown of these facilities has changed."""
+    connection.execute(facility.update().where(facility.c.id.in_(sorted(ids))).values(_MOVED))
 
 
-def changes(connection: sa.Connection) -> dict[str, int]:
-    """Facility → how often something that is shown of it may have changed."""
-    return {row.id: row.change for row in connection.execute(sa.select(facility.c.id, facility.c.change))}
+def hear(connection: sa.Connection, ids: Iterable[str], at: datetime, is_past: bool) -> None:
+    """An agent has spoken for these facilities; not `is_past`: of nothing but the running day."""
+    values = _MOVED if is_past else {"change": facility.c.change + 1}
+    connection.execute(facility.update().where(facility.c.id.in_(sorted(ids))).values(**values, last_push_at=at))
 
 
-def change_sum(connection: sa.Connection) -> tuple[object, ...]:
-    """Numbers that, when they are the same again, mean that nothing has moved: of facilities, and of agents."""
-    facilities = sa.select(sa.func.count(), sa.func.sum(facility.c.change)).select_from(facility)
-    agents = sa.select(sa.func.count(), sa.func.max(agent.c.last_push_at)).select_from(agent)
-    return (*connection.execute(facilities).one(), *connection.execute(agents).one())
+class Change(NamedTuple):
+    """How often something that is shown of a facility may have changed, and of these more than the running day."""
+
+    all: int
+    past: int
+
+
+def changes(connection: sa.Connection) -> dict[str, Change]:
+    """By facility."""
+    return {one: Change(*counted) for one, *counted in connection.execute(_CHANGES)}
+
+
+class ChangeSum(NamedTuple):
+    """Numbers that, when they are the same again, mean that nothing has moved."""
+
+    facilities: int
+    changes: int | None
+    agents: int
+    last_push_at: datetime | None
+
+
+def change_sum(connection: sa.Connection) -> ChangeSum:
+    """Of all facilities and agents."""
+    return ChangeSum(*connection.execute(_OF_FACILITIES).one(), *connection.execute(_OF_AGENTS).one())
+
+
+# made once: they are asked several times a second
+_CHANGES = sa.select(facility.c.id, facility.c.change, facility.c.past_change)
+_OF_FACILITIES = sa.select(sa.func.count(), sa.func.sum(facility.c.change)).select_from(facility)
+_OF_AGENTS = sa.select(sa.func.count(), sa.func.max(agent.c.last_push_at)).select_from(agent)

@@ -61,6 +61,8 @@ facility = sa.Table(
     sa.Column("merged_part", sa.Text),
     # moves with everything that may change what is shown of the facility
     sa.Column("change", sa.BigInteger, nullable=False, server_default="0"),
+    # of these: with what changes more than the counts of the running day, and when sources were read
+    sa.Column("past_change", sa.BigInteger, nullable=False, server_default="0"),
 )
 facility_code = sa.Table(
     "facility_code",

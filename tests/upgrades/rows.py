@@ -39,6 +39,7 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "registered_at": AT,
             "last_push_at": AT,
             "change": 7,
+            "past_change": 5,
         },
         {
             "id": "12002",
@@ -53,6 +54,7 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "registered_at": AT,
             "last_push_at": None,
             "change": 0,
+            "past_change": 0,
             "merged_into": "12001",
             "merged_on": date(2026, 7, 1),
             "merged_part": "tram-cu",
