@@ -25,17 +25,21 @@ TALLIES = len(MEASURES) * DAYS
 
 @dataclass(frozen=True)
 class Batch:
-    """What one facility counted in one week; `week` 0 ends today. Another `revision` has other counts."""
+    """What one facility counted in one week, or the last `days` of it; `week` 0 ends today.
+
+    Another `revision` has other counts.
+    """
 
     facility: str
     week: int
     revision: int = 1
+    days: int = DAYS
 
     def tallies(self) -> Iterator[tuple[str, date, dict[str, int]]]:
         """(measure, day, counts)."""
         chance = Random(f"{self.facility} {self.week} {self.revision}")
         last = local_day(now()) - timedelta(days=DAYS * self.week)
-        for n in range(DAYS):
+        for n in range(self.days):
             for measure, codes in MEASURES.items():
                 yield measure, last - timedelta(days=n), {code: chance.randint(1, 500) for code in codes}
 

@@ -11,7 +11,7 @@ from math import inf
 
 from collector import samples
 from collector.places import Place
-from collector.province import Province, State
+from collector.province import POOL_PERIOD, Province, State
 from collector.store import Store, access
 from collector.yardstick import Yardstick
 from contract import metrics
@@ -34,6 +34,8 @@ class Exposition:
         """Held only while pieces are exchanged or joined: a scrape never waits for the database."""
         self._state: State | None = None
         self._others: Mapping[Family, bytes] = {}
+        self._others_at: datetime | None = None
+        self._have_others_moved = True
         self._bodies: dict[tuple[int, int], bytes] = {}
 
     def refresh(self, moment: datetime, patience: float = inf) -> int:
@@ -41,12 +43,22 @@ class Exposition:
         looked at. Raises AwayError.
         """
         looked = self._province.refresh(moment, patience)
-        state = self._province.state
-        if state is not self._state:
+        state, others = self._province.state, self._others
+        is_new = state is not self._state
+        has_pools = self._state is None or state.scopes is not self._state.scopes
+        self._have_others_moved |= is_new
+        if has_pools or self._are_others_due(moment):
             others = self._of_province(state)
+            self._others_at, self._have_others_moved = moment, False
+        if is_new or others is not self._others:
             with self._lock:
                 self._state, self._others, self._bodies = state, others, {}
         return looked
+
+    def _are_others_due(self, moment: datetime) -> bool:
+        """Hundreds of agents, of which one has pushed, are told of no more often than pooled figures."""
+        at = self._others_at
+        return self._have_others_moved and (at is None or moment - at >= POOL_PERIOD)
 
     def body(self, shard: str | None = None) -> bytes:
         """The text of all facilities, or of shard `i/n` (i = 1 … n, by a stable hash of the facility id).

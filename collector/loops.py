@@ -21,7 +21,8 @@ Turn = Callable[[datetime], object]
 _DAILY_PERIOD = timedelta(minutes=5)
 # A holder may miss a turn or two before another takes over; LoopDead waits as long.
 _LEASE_PERIODS = 3
-# Times as long as it worked: in a backlog everything changes again and again, and pushes must have their turn too.
+# Times as long as it had the processor: in a backlog everything changes again and again, and pushes must have their
+# turn too. Not as long as it took: who waits for others makes nobody wait.
 _REST, _LONGEST_REST_SECONDS = 3, 5.0
 _STOP_SECONDS = 5.0
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Loops:
     def _run(self, name: str, period: timedelta, turn: Turn) -> None:
         broken = False
         while not self._stopped.is_set():
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 turn(self._clock())
                 self._beat(name)
@@ -95,7 +96,7 @@ class Loops:
                 if not broken:
                     log.exception("việc nền %s gặp lỗi, sẽ làm lại", name)
                 broken = True
-            rest = min(_REST * (time.monotonic() - began), _LONGEST_REST_SECONDS)
+            rest = min(_REST * (time.thread_time() - began), _LONGEST_REST_SECONDS)
             self._stopped.wait(max(period.total_seconds(), rest))
 
     def _beat(self, name: str) -> None:

@@ -27,8 +27,8 @@ from contract.days import local_day, midnight
 from contract.errors import AwayError
 
 _CHUNK = 25
-# Pooled figures are put together again at most so often, however many facilities change.
-_SCOPE_PERIOD = timedelta(seconds=5)
+POOL_PERIOD = timedelta(seconds=5)
+"""Pooled figures are put together again at most so often, however many facilities change."""
 # A page waits no longer than this for what has just arrived, and then shows what stood before; after a start, longer.
 _PATIENCE_SECONDS = 0.5
 _FIRST_PATIENCE_SECONDS = 10.0
@@ -222,7 +222,7 @@ class Province:
 
     def _are_scopes_due(self, moment: datetime) -> bool:
         at = self._scoped_at
-        return self._have_scopes_moved and (at is None or moment - at >= _SCOPE_PERIOD)
+        return self._have_scopes_moved and (at is None or moment - at >= POOL_PERIOD)
 
 
 def _below(data: FacilityData, found: Sequence[Standing], moment: datetime) -> dict[str, datetime]:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector import sources
 from collector.access import Speaker
 from collector.exposition import Exposition
+from collector.parts import Meters
 from collector.store import backup, registry
 from collector.store.registry import Pause
 from conftest import program
@@ -36,11 +37,28 @@ def test_every_family_is_there_with_its_meaning_even_when_nothing_is_registered(
         assert f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n" in text
 
 
-def test_the_families_are_those_of_the_contract_page(office: Office) -> None:
-    """Names of the table; those of the collector's own work come from prometheus_client."""
+def test_the_families_are_those_of_the_contract_page() -> None:
+    """Both ways: names, labels and, but for those of prometheus_client, meanings."""
     page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text("utf-8")
-    families = {one.name for one in (*metrics.OF_FACILITY, *metrics.OF_SCOPE, *metrics.OF_AGENT)}
-    assert families <= set(re.findall(r"`(nhipso_[a-z0-9_]+)`", page))
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| (.+) \|$", page, re.M)
+    told = {name: (set(filter(None, labels.split(", "))), meaning) for name, labels, meaning in rows}
+    assert len(told) == len(rows)
+    families = {one.name: one for one in (*metrics.OF_FACILITY, *metrics.OF_SCOPE, *metrics.OF_AGENT)}
+    exported = {name: (set(one.labels), one.help) for name, one in families.items()}
+    assert {name: row for name, row in told.items() if name in exported} == exported
+    own = {name: labels for name, (labels, _) in told.items() if name not in exported}
+    meters = Meters()
+    for meter in (meters.requests, meters.seconds, meters.heartbeat, meters.period):
+        (family,) = meter.describe()
+        name = family.name + ("_total" if family.type == "counter" else "")
+        meter.labels(**dict.fromkeys(own[name], "x"))  # ValueError: it has other labels
+    found = {
+        family.name if family.type == "histogram" else one.name: set(one.labels) - {"le"}
+        for family in meters.registry.collect()
+        for one in family.samples
+        if not one.name.endswith("_created")
+    }
+    assert found == own
 
 
 def test_a_silent_facility_is_present_from_the_day_it_is_registered(office: Office) -> None:
@@ -103,8 +121,19 @@ def test_an_agent_that_never_pushed_is_there_too(office: Office) -> None:
     office.register("12001")
     exposition.refresh(NOON)
     agent = office.enrol("12001").partition(".")[0]
-    exposition.refresh(NOON)
+    exposition.refresh(NOON + timedelta(seconds=5))
     assert f'nhipso_agent_last_push_timestamp_seconds{{agent="{agent}"}} 0\n' in exposition.body().decode()
+
+
+def test_what_agents_say_of_themselves_is_shown_within_five_seconds_though_nothing_else_moves(
+    office: Office, his: Speaker
+) -> None:
+    exposition, waiting = started(office), f'nhipso_agent_waiting{{agent="{his.agent}"}}'
+    for seconds, now in ((1, 7), (2, 8)):
+        office.push(his, [], at=NOON + timedelta(seconds=seconds), waiting=now)
+        exposition.refresh(NOON + timedelta(seconds=seconds))
+    exposition.refresh(NOON + timedelta(seconds=5))
+    assert shown(exposition)[waiting] == 8
 
 
 def test_an_orphan_is_still_shown_and_a_retired_source_no_longer(office: Office, his: Speaker) -> None:
