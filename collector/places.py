@@ -17,16 +17,17 @@ from collector.confirm import Month
 from collector.figures import FacilityData
 from collector.findings import Finding, findings
 from collector.roads import road
-from collector.standings import Figures, Standing, previous, standings
+from collector.standings import Figures, Standing, next_silence, previous, standings
 from collector.store.registry import Facility
 from collector.store.tallies import Source
 from collector.windows import Window
 from collector.yardstick import Yardstick, applies
-from contract.days import DayRange, local_day
+from contract.days import DayRange, local_day, midnight
 from contract.metrics import Family
 from contract.verdict import Verdict
 
 DAILY = 30
+_DAY = timedelta(days=1)
 _TODAY: tuple[Window] = ("today",)
 
 
@@ -39,15 +40,17 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A facility as it stands. Of `sources` those that are still to count; `text`: its lines in /metrics.
+    """A facility as it stood at `made_at`; from `until` on it stands otherwise though nothing arrives.
 
-    `standings`: by window and indicator, of all that its level knows; `compared`, `below` (since when), `daily`: by
-    indicator. `daily`: numerator and denominator
-    of each of the last DAILY days in turn, the oldest first, yesterday last; 0, 0: no case, or no tally.
-    `silent_since`: the last read, when every indicator that was ever read is silent.
-    `past`: of `text` what the running day does not change.
+    Of `sources` those that are still to count; `text`: its lines in /metrics, `past`: of these what the running day
+    does not change. `standings`: by window and indicator, of all that its level knows; `compared`, `below` (since
+    when), `daily`: by indicator. `daily`: numerator and denominator of each of the last DAILY days in turn, the oldest
+    first, yesterday last; 0, 0: no case, or no tally. `silent_since`: the last read, when every indicator that was
+    ever read is silent.
     """
 
+    made_at: datetime
+    until: datetime
     facility: Facility
     standings: Mapping[str, Mapping[str, Standing]]
     compared: Mapping[str, Compared]
@@ -90,6 +93,8 @@ class Places:
         told = [one for one in found if one.window in self.exported and one.window not in _TODAY]
         past = samples.text(samples.of_past(data, yardstick, told, compared, months, doubts, moment))
         return Place(
+            made_at=moment,
+            until=self._until(data, moment),
             facility=data.facility,
             standings=by_window,
             compared=compared,
@@ -119,11 +124,17 @@ class Places:
             return None
         return replace(
             before,
+            made_at=moment,
+            until=self._until(data, moment),
             facility=data.facility,
             standings={**before.standings, "today": found},
             sources=_counting(data, today),
             text=self._text(before.past, data, found, today),
         )
+
+    def _until(self, data: FacilityData, moment: datetime) -> datetime:
+        silence = next_silence(data, self.yardstick, moment)
+        return silence or midnight(local_day(moment) + _DAY)
 
     def _text(
         self, past: Mapping[Family, bytes], data: FacilityData, found: Mapping[str, Standing], today: date
@@ -149,7 +160,7 @@ def _daily(data: FacilityData, yardstick: Yardstick, code: str, today: date) -> 
     adopted, by_day = indicator.adopted, data.by_day(indicator.measure)
     base = [one for one in yardstick.catalogue.measures[indicator.measure].categories if one not in indicator.excluded]
     found = array("q")
-    for day in DayRange.ending(today - timedelta(days=1), DAILY):
+    for day in DayRange.ending(today - _DAY, DAILY):
         counts = by_day.get(day, {})
         found.append(sum([counts.get(one, 0) for one in adopted]))
         found.append(sum([counts.get(one, 0) for one in base]))

@@ -6,7 +6,7 @@ when something in it falls silent, and all of them at local midnight.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,13 +17,13 @@ from collector.figures import FacilityData, load, recall
 from collector.places import Place, Places
 from collector.scopes import Scopes, ScopeStanding
 from collector.series import Month as SummedMonth
-from collector.standings import Standing, below_since, history, next_silence, standings
+from collector.standings import Standing, below_since, history, standings
 from collector.store import Connection, Store, lasting, registry, signatures, store_id_of
 from collector.store import months as month_counts
 from collector.store.registry import Change, ChangeSum
 from collector.thresholds import Confirmation
 from collector.yardstick import Yardstick
-from contract.days import local_day, midnight
+from contract.days import local_day
 from contract.errors import AwayError
 
 _CHUNK = 25
@@ -64,8 +64,6 @@ class Province:
         self._known: tuple[object, ...] = ()
         self._sum: ChangeSum | None = None
         self._changes: dict[str, Change] = {}
-        self._until: dict[str, datetime] = {}
-        """By facility, those looked at last at the end: when to look again though nothing arrives."""
         self._scopes = Scopes(yardstick)
         self._scoped_at: datetime | None = None
         self._have_scopes_moved = True
@@ -102,14 +100,15 @@ class Province:
             started, total = time.perf_counter(), registry.change_sum(connection)
             with_tallies = total.facilities <= self._tally_limit
             known = store_id_of(connection), local_day(moment), with_tallies
-            due = {one for one, until in self._until.items() if until <= moment}
+            places = dict(self._state.places) if self._state else {}
+            due = {one for one, place in places.items() if place.until <= moment}
             if (known, total) == (self._known, self._sum) and not due and not self._are_scopes_due(moment):
                 return 0
             if known != self._known:
                 self._changes, patience = {}, inf
             changes = registry.changes(connection)
-            moved = self._moved(changes, due)
-            places = dict(self._state.places) if self._state else {}
+            moved = [one for one, change in changes.items() if self._changes.get(one) != change or one in due]
+            moved.sort(key=lambda one: (one in places, places[one].made_at if one in places else moment))
             making = Places(self._yardstick, self.exported, with_tallies)
             looked = 0
             while looked < len(moved) and (not looked or time.perf_counter() - started < patience):
@@ -119,9 +118,11 @@ class Province:
                 found |= self._whole(connection, [one for one in some if one not in found], changes, making, moment)
                 places |= found
                 looked += len(some)
-            for gone in self._until.keys() - changes.keys():
+            for gone in places.keys() - changes.keys():
                 self._scopes.drop(gone)
-                del self._until[gone], places[gone]
+                del places[gone]
+                self._changes.pop(gone, None)
+                self._have_scopes_moved = True
         self._have_scopes_moved |= looked > 0
         scopes = self._state.scopes if self._state else ()
         if self._are_scopes_due(moment):
@@ -131,14 +132,6 @@ class Province:
         self._known, self._sum = known, total if looked == len(moved) else None
         self.refresh_seconds = time.perf_counter() - started
         return looked
-
-    def _moved(self, changes: Mapping[str, Change], due: set[str]) -> list[str]:
-        """The facilities to look at, those looked at longest ago first."""
-        moved = [one for one, change in changes.items() if self._changes.get(one) != change or one in due]
-        if len(moved) > _CHUNK:
-            turn = {one: n for n, one in enumerate(self._until)}
-            moved.sort(key=lambda one: turn.get(one, -1))
-        return moved
 
     def _is_of_today(self, one: str, changes: Mapping[str, Change]) -> bool:
         """Whether no more than its running day has changed."""
@@ -155,7 +148,7 @@ class Province:
             place = making.with_today(places[data.facility.id], data, moment)
             if place is not None:
                 found[data.facility.id] = place
-                self._take_over(data, place.all_standings(), moment)
+                self._scopes.put(data.facility, place.all_standings())
         return found
 
     def _whole(
@@ -182,16 +175,8 @@ class Province:
             one = data.facility.id
             months = confirm.recent(data, self._yardstick, self._rules, signed.get(one, []), moment)
             places[one] = making.whole(data, found[one], months, moment)
-            self._take_over(data, found[one], moment)
+            self._scopes.put(data.facility, found[one])
         return places
-
-    def _take_over(self, data: FacilityData, found: Iterable[Standing], moment: datetime) -> None:
-        """Into the pools, and when to look again."""
-        one = data.facility.id
-        self._scopes.put(data.facility, found)
-        silence = next_silence(data, self._yardstick, moment)
-        self._until.pop(one, None)
-        self._until[one] = silence or midnight(local_day(moment) + timedelta(days=1))
 
     def _remember(
         self, some: Sequence[FacilityData], found: Mapping[str, Sequence[Standing]], moment: datetime

@@ -45,7 +45,7 @@ def plain(place: Place) -> dict[str, Any]:
 def random_sources(chance: Random, moment: datetime) -> list[dict[str, Any]]:
     """What an agent may say of its sources; where it says nothing new, only when they were read will differ."""
     failed = ["payments"] if chance.random() < 0.2 else []
-    newest = {"newest_day": {"12001": str(local_day(moment))}} if chance.random() < 0.7 else {}
+    newest: dict[str, Any] = {"newest_day": {"12001": str(local_day(moment))}} if chance.random() < 0.7 else {}
     role = "check" if chance.random() < 0.9 else "count"
     return [
         a_source(measures=["payments", "work_records"], ok=not failed, failed=failed, **newest),
