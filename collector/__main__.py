@@ -28,7 +28,7 @@ from collector.store.people import Person
 from collector.store.registry import Merger, Pause
 from contract import __version__, catalogue, plan
 from contract.days import DayRange, local_day, now
-from contract.errors import ConfigError, NhipsoError, PortalError
+from contract.errors import AwayError, ConfigError, NhipsoError, PortalError
 from contract.problems import sentences
 
 Day = click.DateTime(["%Y-%m-%d"])
@@ -162,9 +162,10 @@ def plan_group() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_context
 def plan_check(context: click.Context, files: tuple[Path, ...]) -> None:
-    """Kiểm tra tệp kế hoạch, nêu tên mọi chỗ sai; theo danh mục của collector.toml nếu có."""
+    """Kiểm tra tệp kế hoạch, nêu tên mọi chỗ sai; theo danh mục và danh bạ của collector.toml nếu có."""
     settings = load(context.obj) if context.obj.exists() else None
-    found = plan.load(files, catalogue.load(settings.catalogue_file if settings else None))
+    registered = _registered(settings) if settings else None
+    found = plan.load(files, catalogue.load(settings.catalogue_file if settings else None), registered)
     for one in found:
         followed = sum(target.ratio is None for target in one.targets)
         state = "đã hết hiệu lực sau ngày" if one.is_over(local_day(now())) else "có hiệu lực đến"
@@ -173,6 +174,23 @@ def plan_check(context: click.Context, files: tuple[Path, ...]) -> None:
             f"{len(one.targets) - followed} chỉ tiêu, {followed} chỉ số theo dõi, {len(one.manual)} chỉ tiêu nhập tay"
         )
         click.echo(f"{one.id}: {one.title}\n  {days}\n  {counts}")
+        if registered is None and one.facilities:
+            click.echo("  chưa đối chiếu mã cơ sở: cần collector.toml, và danh bạ đã có cơ sở")
+
+
+def _registered(settings: Settings) -> dict[str, tuple[str, str]] | None:
+    """Level and ownership of every facility; None where there is no registry yet, or it is away. Makes no database."""
+    store = Store(settings.database)
+    try:
+        file = store.engine.url.database
+        if (store.is_sqlite and not Path(file or "").is_file()) or not store.is_current():
+            return None
+        with store.read() as connection:
+            return {one.id: (one.level, one.ownership) for one in registry.facilities(connection)} or None
+    except AwayError:
+        return None
+    finally:
+        store.close()
 
 
 @main.group("manual")
@@ -210,10 +228,9 @@ def manual_set(context: click.Context, /, day: datetime, person: str, **values: 
         raise ConfigError(sentences("manual set", error)) from None
     with _ready(context) as (settings, store), _usage(), store.write() as connection:
         _, target = manual.enter(connection, yardstick(settings).plans, new, name, now())
-    verdict = "đạt" if manual.is_met(target, new.value) else "chưa đạt"
     click.echo(
         f"Đã ghi {target.vi}: {manual.shown(target, new.value)} ngày {new.day:%d/%m/%Y}, "
-        f"{verdict} chỉ tiêu ({manual.asked(target)})."
+        f"{manual.judged(target, new.value)}."
     )
 
 

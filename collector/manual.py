@@ -5,7 +5,7 @@ Plans and figures in, what to show out; and `enter`. Commands, API, pages and re
 
 import operator
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from collector.store import manual as stored
 from collector.store.manual import ManualFigure
 from contract.days import local_day
 from contract.errors import BadRequestError, NotFoundError
+from contract.facility import LEVELS, OWNERSHIPS
 from contract.plan import Manual, Plan
 
 _MEETS: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -28,6 +29,7 @@ _MEETS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<=": operator.le,
     "<": operator.lt,
 }
+FOLLOWED = "Theo dõi"
 _ASKED = {">=": "từ {} trở lên", ">": "trên {}", "<=": "không quá {}", "<": "dưới {}"}
 # Two places at most: three would be a thousand to some readers.
 _NUMBER = re.compile(r"-?[0-9]{1,12}([.,][0-9]{1,2})?")
@@ -74,21 +76,24 @@ class ManualState:
     history: tuple[ManualFigure, ...]
 
     @property
-    def state(self) -> Literal["met", "not_met", "no_figure"]:
-        """Its code, for programs."""
+    def state(self) -> Literal["met", "not_met", "no_figure", "followed"]:
+        """Its code, for programs; `followed`: there is a figure, and the plan names none to hold it against."""
         if self.figure is None:
             return "no_figure"
+        if self.manual.value is None:
+            return "followed"
         return "met" if is_met(self.manual, self.figure.value) else "not_met"
 
     @property
     def vi(self) -> str:
         """What people read."""
-        return {"met": "Đạt", "not_met": "Chưa đạt", "no_figure": "Chưa có số liệu"}[self.state]
+        words = {"met": "Đạt", "not_met": "Chưa đạt", "no_figure": "Chưa có số liệu", "followed": FOLLOWED}
+        return words[self.state]
 
 
 def is_met(manual: Manual, value: Decimal) -> bool:
-    """Whether a figure meets the target, in decimals."""
-    return _MEETS[manual.operator](value, manual.value)
+    """Whether a figure meets the target, in decimals; never without a target."""
+    return manual.value is not None and _MEETS[manual.operator](value, manual.value)
 
 
 def state(plan: Plan, manual: Manual, figures: Iterable[ManualFigure], day: date) -> ManualState:
@@ -156,9 +161,25 @@ def enter(
     return found
 
 
+def judged(manual: Manual, value: Decimal) -> str:
+    """A figure beside what is asked for: `đạt chỉ tiêu (từ 20 % trở lên)`."""
+    if manual.value is None:
+        return asked(manual)
+    return f"{'đạt' if is_met(manual, value) else 'chưa đạt'} chỉ tiêu ({asked(manual)})"
+
+
 def asked(manual: Manual) -> str:
     """What the target asks for: `từ 20 % trở lên`."""
+    if manual.value is None:
+        return "chỉ theo dõi, văn bản không nêu con số"
     return _ASKED[manual.operator].format(shown(manual, manual.value))
+
+
+def meant(manual: Manual, names: Mapping[str, str]) -> str:
+    """Whose figure it is: `Công lập; Bệnh viện A`; empty for the department's own. `names`: of facilities, by id."""
+    of = manual.applies_to
+    kinds = [*(LEVELS[one].vi for one in of.levels), *(OWNERSHIPS[one].vi for one in of.ownership)]
+    return "; ".join([*kinds, *(names.get(one, one) for one in of.facilities)])
 
 
 def shown(manual: Manual, value: Decimal) -> str:
@@ -169,9 +190,11 @@ def shown(manual: Manual, value: Decimal) -> str:
 
 def lines(one: ManualState, with_history: bool) -> list[str]:
     """What people read of a target, on a terminal."""
+    whose = meant(one.manual, {})
     text = [
         f"{one.plan.id} {one.manual.code}: {one.manual.vi}",
         f"  Chỉ tiêu: {asked(one.manual)}, hạn {one.deadline:%d/%m/%Y} ({one.plan.short}, {one.manual.section})",
+        *([f"  Áp dụng cho: {whose}"] if whose else []),
         f"  {one.vi}" + ("" if one.figure is None else f": {_line(one.manual, one.figure)}"),
     ]
     if with_history:

@@ -84,6 +84,23 @@ def test_a_figure_is_shown_with_a_decimal_comma(value: str, text: str) -> None:
     assert manual.shown(a_target(), Decimal(value)) == text
 
 
+def test_without_a_figure_in_the_plan_a_target_is_followed() -> None:
+    followed = a_target(value=None)
+    asked = "chỉ theo dõi, văn bản không nêu con số"
+    assert (manual.asked(followed), manual.judged(followed, Decimal(25))) == (asked, asked)
+    found = state(a_figure("25"), plan=a_plan(followed))
+    assert (found.state, found.vi) == ("followed", "Theo dõi")
+    assert state(plan=a_plan(followed)).state == "no_figure"
+
+
+def test_a_target_says_whose_figure_it_is() -> None:
+    assert manual.meant(a_target(), {}) == ""
+    of = {"levels": ["clinic"], "ownership": ["private"], "facilities": ["12001", "12002"]}
+    one = a_target(applies_to=of)
+    assert manual.meant(one, {"12001": "Bệnh viện A"}) == "Phòng khám; Ngoài công lập; Bệnh viện A; 12002"
+    assert "  Áp dụng cho: Phòng khám; Ngoài công lập; 12001; 12002" in manual.lines(state(plan=a_plan(one)), False)
+
+
 # --- which figure holds
 
 
@@ -286,6 +303,7 @@ def test_an_admin_enters_a_figure_and_a_reader_sees_it_with_its_evidence(office:
     assert [one["evidence"] for one in after[0]["history"]] == ["Biên bản số 2", "Biên bản số 1"]
     keys = ("vi", "unit", "operator", "value", "section", "words")
     assert [after[1][key] for key in keys] == ["Thứ hạng PAR INDEX", "count", "<=", 8, "I.3", "nhóm 08"]
+    assert after[1]["applies_to"] == {"levels": [], "ownership": [], "facilities": []}
 
 
 def test_a_plan_that_is_over_is_shown_when_asked_for(office: Office, http: httpx.Client) -> None:

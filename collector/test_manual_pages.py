@@ -38,6 +38,13 @@ unit = "count"
 value = 1200
 section = "II.2"
 words = "tập huấn 1.200 lượt người"
+[[manual]]
+code = "anywhere"
+vi = "TTHC không phụ thuộc địa giới"
+en = "Procedures anywhere"
+applies_to = {{ levels = ["commune_station"], facilities = ["12001"] }}
+section = "II.3"
+words = "theo chỉ tiêu của Chính phủ giao"
 """
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 PDF = b"%PDF-1.7\n" + b"x" * 50
@@ -95,7 +102,7 @@ def test_a_figure_is_entered_with_its_file_and_the_file_comes_back_as_it_was(
 ) -> None:
     enter(office, http, "so")
     before = text_of(http.get("/manual"))
-    assert "0 trong 2 chỉ tiêu đã đạt; 2 chỉ tiêu chưa có số liệu." in before
+    assert "0 trong 3 chỉ tiêu đã đạt; 3 chỉ tiêu chưa có số liệu." in before
     assert "kiểm tra tối thiểu 20 % đơn vị" in before
     answer = post(office, http, "inspected", ("C:\\Hồ sơ\\Biên bản số 1.PDF", PDF))
     assert (answer.status_code, answer.headers["Location"]) == (303, "/manual/thu/inspected?done=1")
@@ -112,12 +119,23 @@ def test_a_figure_is_entered_with_its_file_and_the_file_comes_back_as_it_was(
         "attachment; filename*=utf-8''Bi%C3%AAn%20b%E1%BA%A3n%20s%E1%BB%91%201.pdf"
     )
     listed = text_of(http.get("/manual"))
-    assert "1 trong 2 chỉ tiêu đã đạt; 1 chỉ tiêu chưa có số liệu." in listed
+    assert "1 trong 3 chỉ tiêu đã đạt; 2 chỉ tiêu chưa có số liệu." in listed
     assert "Biên bản số 1 Biên bản số 1.pdf so nhập" in listed
     with office.store.read() as connection:
         line = next(one for one in persons.changes(connection) if one.action == "manual_figure_entered")
     assert (line.person, line.subject) == ("so", "thu inspected")
     assert "Biên bản số 1.pdf" in str(line.after)
+
+
+def test_a_target_without_a_figure_is_followed_and_says_whose_it_is(office: Office, http: httpx.Client) -> None:
+    enter(office, http, "so")
+    whose = "Áp dụng cho: Trạm y tế; Cơ sở 12001"
+    assert post(office, http, "anywhere", value="12").status_code == 303
+    for address in ("/manual", "/manual/thu/anywhere"):
+        text = text_of(http.get(address))
+        assert (whose in text, "chỉ theo dõi, văn bản không nêu con số" in text) == (True, True)
+        assert text.count("Áp dụng cho") == 1
+    assert "ngày" in text and "Theo dõi Yêu cầu:" in text
 
 
 def test_history_keeps_every_figure_and_the_same_file_is_kept_once(office: Office, http: httpx.Client) -> None:

@@ -79,7 +79,8 @@ def test_every_mistake_of_every_file_is_named_with_exit_code_2(tmp_path: Path) -
     assert (done.exit_code, done.stdout) == (2, "")
     told = done.stderr.splitlines()
     assert [line.partition(": ")[0] for line in told] == [str(one)] * 2 + [str(other)] * 2
-    for line, words in zip(told, ("first_day", "joy", "targets.0.ratio", "manual.0.section"), strict=True):
+    wrong = ("first_day", "“joy”", "[[targets]] thứ 1 (cashless, I): ratio", "[[manual]] thứ 1 (inspected): section")
+    for line, words in zip(told, wrong, strict=True):
         assert words in line
 
 
@@ -98,7 +99,7 @@ def test_a_file_that_cannot_be_read_is_answered_with_exit_code_2(tmp_path: Path)
 
 def test_a_plan_is_checked_against_the_departments_own_catalogue(tmp_path: Path) -> None:
     own = GOOD.replace('"cashless"', '"paperless"')
-    assert "danh mục không có chỉ số này" in check(tmp_path, own).stderr
+    assert "danh mục không có chỉ số “paperless”" in check(tmp_path, own).stderr
     (tmp_path / "own.toml").write_text(
         '[indicators.paperless]\nvi = "Không giấy"\nen = "Paperless"\nmeasure = "payments"\nadopted = ["qr"]\n'
         'levels = ["province"]\nmeaning_vi = "x"\nmeaning_en = "x"\n'
@@ -106,6 +107,26 @@ def test_a_plan_is_checked_against_the_departments_own_catalogue(tmp_path: Path)
     (tmp_path / "collector.toml").write_text('[collector]\ndata_dir = "data"\ncatalogue_file = "own.toml"\n')
     done = check(tmp_path, own)
     assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_a_plan_is_checked_against_the_departments_own_facilities(tmp_path: Path) -> None:
+    named = GOOD.replace("ratio = 0.9", 'ratio = 0.9\napplies_to = { facilities = ["12001"] }')
+    unknown = "applies_to.facilities: danh bạ không có cơ sở “12001”"
+    unchecked = "chưa đối chiếu mã cơ sở"
+    assert unchecked in check(tmp_path, named).stdout
+    assert unchecked not in check(tmp_path, GOOD).stdout
+    (tmp_path / "collector.toml").write_text('[collector]\ndata_dir = "data"\n')
+    # a check makes no database
+    (tmp_path / "data").mkdir()
+    assert (unchecked in check(tmp_path, named).stdout, list((tmp_path / "data").iterdir())) == (True, [])
+    assert run(tmp_path, "migrate").exit_code == 0
+    assert unchecked in check(tmp_path, named).stdout
+    assert run(tmp_path, "facility", "add", "12002", "--name", "B", "--level", "province").exit_code == 0
+    done = check(tmp_path, named)
+    assert (done.exit_code, unknown in done.stderr) == (2, True), done.output
+    assert run(tmp_path, "facility", "add", "12001", "--name", "A", "--level", "province").exit_code == 0
+    done = check(tmp_path, named)
+    assert (done.exit_code, done.stderr, unchecked in done.stdout) == (0, "", False)
 
 
 # --- the samples

@@ -270,6 +270,16 @@ def test_manual_targets_have_their_figure_and_evidence_or_are_listed_as_missing(
     assert rows["Hồ sơ quá hạn có văn bản xin lỗi"][2:5] == ["100\u00a0%", "Chưa có số liệu", "Chưa có số liệu"]
 
 
+def test_a_manual_target_without_a_figure_in_the_plan_is_followed(province: Office) -> None:
+    followed = PLAN.manual[0].model_copy(update={"value": None})
+    province.set_plans(PLAN.model_copy(update={"manual": (followed,)}))
+    report = a_report(province)
+    assert "Trong 1 chỉ tiêu do Sở nhập kèm minh chứng: 1 theo dõi." in text_of(report)
+    rows = {row[1]: row for row in cells(report, "Kết quả")}
+    assert rows[followed.vi][2:5] == ["Theo dõi", "18,5\u00a0%", "Theo dõi"]
+    assert "chỉ theo dõi, văn bản không nêu con số" in [cell for row in figures(report) for cell in row.values()]
+
+
 def test_a_manual_figure_of_a_later_day_is_not_in_an_earlier_report(province: Office) -> None:
     with province.store.write() as connection:
         manual_figures.add(connection, a_figure(date(2026, 11, 3), "25", DRAWN_UP))

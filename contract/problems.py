@@ -3,7 +3,7 @@
 What was written is not repeated: a key of a config file may be a secret, a row of a sheet may be a person.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,15 +51,19 @@ _SENTENCES: dict[str, str | Callable[[_Context], str]] = {
 
 
 def sentences(
-    place: str, error: ValidationError, offered: Callable[[Sequence[int | str]], Iterable[str]] | None = None
+    place: str,
+    error: ValidationError,
+    offered: Callable[[tuple[int | str, ...]], Iterable[str]] | None = None,
+    where: Callable[[tuple[int | str, ...]], str] | None = None,
 ) -> list[str]:
     """One sentence for each finding: `place: key: what is wrong`.
 
-    `offered`: the keys that could stand where an unknown one stands.
+    `offered`: the keys that could stand where an unknown one stands; `where`: a key's place in words, not with dots.
     """
     found = []
     for one in error.errors(include_input=False, include_url=False):
-        key = ".".join(str(part) for part in one["loc"] if part != "[key]")
+        path = tuple(part for part in one["loc"] if part != "[key]")
+        key = where(path) if where else ".".join(str(part) for part in path)
         sentence = _SENTENCES.get(one["type"], "giá trị không hợp lệ")
         text = sentence if isinstance(sentence, str) else sentence(one.get("ctx", {}))
         if one["type"] == "extra_forbidden" and offered:

@@ -162,6 +162,32 @@ def test_what_a_plan_asks_for_is_shown_first(a_department: Settings, files: dict
     assert first(dict(boards.files(a_department, date(2040, 1, 1)))) == ["$__all"]
 
 
+def test_several_or_all_may_be_chosen_but_the_board_of_a_facility_is_of_one(files: dict[str, str]) -> None:
+    def chosen(uid: str) -> dict[str, tuple[bool, bool]]:
+        found = board(files, uid)["templating"]["list"]
+        return {one["name"]: (one["multi"], one["includeAll"]) for one in found if one["name"] != "datasource"}
+
+    several = dict.fromkeys(("area", "level", "facility", "indicator"), (True, True))
+    assert chosen("nhipso-tinh") == chosen("nhipso-chi-so") == several
+    assert chosen("nhipso-co-so") == several | {"facility": (False, False)}
+    assert chosen("nhipso-thu-thap") == {name: several[name] for name in ("area", "level", "facility")}
+
+
+@pytest.mark.parametrize(("uid", "held"), [("nhipso-chi-so", 6), ("nhipso-co-so", 2)])
+def test_each_indicator_that_is_chosen_has_a_row_of_its_own(files: dict[str, str], uid: str, held: int) -> None:
+    content = board(files, uid)["panels"]
+    rows = [place for place, one in enumerate(content) if one["type"] == "row"]
+    (row,) = (place for place in rows if content[place].get("repeat") == "indicator")
+    assert (content[row]["title"], content[row]["collapsed"]) == ("${indicator:text}", False)
+    after = next((place for place in rows if place > row), len(content))
+    assert after - row - 1 == held
+    for place, one in enumerate(content):
+        asks = any("$indicator" in target["expr"] for target in one.get("targets", []))
+        assert asks == (row < place < after), one["title"]
+    variables = {one["name"]: one for one in board(files, uid)["templating"]["list"]}
+    assert len(variables["indicator"]["current"]["value"]) == 1
+
+
 def test_the_board_of_an_indicator_quotes_the_plans(files: dict[str, str]) -> None:
     overrides = panel(files, "nhipso-chi-so", "Chỉ số này là gì, văn bản nào giao")["fieldConfig"]["overrides"]
     told = {one["matcher"]["options"]: {p["id"]: p.get("value") for p in one["properties"]} for one in overrides}
@@ -216,9 +242,12 @@ def test_links_between_boards_carry_what_the_other_board_can_take(files: dict[st
         [url] = [one for one in urls if one.startswith(f"/d/{to}?")]
         return re.findall(r"\$\{(\w+):queryparam\}", url)
 
-    assert carried("nhipso-chi-so", "nhipso-tinh") == ["datasource", "area", "level", "indicator"]
-    # one value there, several here
-    assert carried("nhipso-tinh", "nhipso-chi-so") == ["datasource", "area", "level"]
+    everything = ["datasource", "area", "level", "facility", "indicator"]
+    assert carried("nhipso-chi-so", "nhipso-tinh") == everything
+    assert carried("nhipso-tinh", "nhipso-chi-so") == everything
+    # one facility there, several here
+    assert carried("nhipso-tinh", "nhipso-co-so") == ["datasource", "area", "level", "indicator"]
+    assert carried("nhipso-co-so", "nhipso-tinh") == everything
     assert carried("nhipso-thu-thap", "nhipso-he-thong") == ["datasource"]
 
 
@@ -239,6 +268,38 @@ def test_codes_that_people_would_read_have_words(a_department: Settings, files: 
     assert set(mapped["measure"]) == set(a_department.catalogue.measures)
     assert set(mapped["case"]) == set(_cases(a_department.catalogue))
     assert mapped["case"]["payments/unknown"]["text"] == "Chưa phân loại"
+
+
+def test_the_target_in_a_chart_is_named_by_the_plans_short_name(a_department: Settings, files: dict[str, str]) -> None:
+    chart = panel(files, "nhipso-co-so", "Tỷ lệ so với lộ trình và chỉ tiêu")
+    (target,) = (one for one in chart["targets"] if "nhipso_target_ratio" in one["expr"])
+    named = {
+        one["matcher"]["options"]: one["properties"][0]["value"]
+        for one in chart["fieldConfig"]["overrides"]
+        if one["matcher"]["id"] == "byName"
+    }
+    (plan,) = a_department.plans
+    assert (target["legendFormat"], named) == ("{{plan}}", {plan.id: f"Chỉ tiêu ({plan.short})"})
+
+
+def test_every_kind_of_source_has_a_name(files: dict[str, str]) -> None:
+    adapters = ROOT / "adapters"
+    kinds = {
+        f"{file.parent.name}.{file.stem}"
+        for file in adapters.glob("*/*.py")
+        if re.search(r"^def adapter\(", file.read_text("utf-8"), re.M)
+    }
+    assert kinds | {"sheet.upload"} == set(words.KINDS)
+    for uid in ("nhipso-co-so", "nhipso-thu-thap"):
+        overrides = panel(files, uid, "Các nguồn số liệu")["fieldConfig"]["overrides"]
+        [kind] = [one["properties"] for one in overrides if one["matcher"]["options"] == "kind"]
+        assert "HIS (cơ sở dữ liệu)" in json.dumps(kind, ensure_ascii=False)
+
+
+def test_the_collector_has_one_name(files: dict[str, str]) -> None:
+    texts = " ".join([*files.values(), *words.ALERTS.values()]).casefold()
+    assert "máy thu thập" not in texts
+    assert "máy chủ thu thập" in texts
 
 
 def test_every_alert_that_may_fire_and_every_level_has_a_word(a_department: Settings) -> None:
@@ -324,6 +385,10 @@ def _first(content: Board, kind: str) -> Any:
         (lambda one: _first(one, "stat")["gridPos"].update(w=2), "không vừa 24 cột hoặc quá hẹp"),
         (lambda one: _first(one, "stat")["gridPos"].update(w=5), "khung “Không gửi số liệu quá 24 giờ” đè lên"),
         (lambda one: _first(one, "row").update(panels=[_first(one, "stat")]), "hàng đang mở mà chứa khung"),
+        (
+            lambda one: next(panel for panel in one["panels"] if panel.get("repeat")).update(repeat="datasource"),
+            "khung “${indicator:text}”: $datasource để lặp theo không phải biến chọn được nhiều giá trị",
+        ),
         (lambda one: one["links"][0].update(url="/d/nhipso-xa"), "liên kết đến bảng “nhipso-xa” không có"),
         (lambda one: one.update(uid="nhipso-co-so"), "uid “nhipso-co-so” dùng cho nhiều bảng"),
         (lambda one: one.update(title="Cơ sở"), "title “Cơ sở” dùng cho nhiều bảng"),
@@ -341,3 +406,36 @@ def test_check_names_a_file_that_is_not_json(a_department: Settings, files: dict
     name = "grafana/dashboards/nhipso-tinh.json"
     found = boards.problems(a_department, files | {name: "{"})
     assert any(one.startswith(f"{name}: không phải là JSON đúng") for one in found)
+
+
+SOURCES, PROVIDERS = (f"grafana/provisioning/{one}/nhipso.yml" for one in ("datasources", "dashboards"))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right", "said"),
+    [
+        (SOURCES, "datasources:", "sources:", "phải có đúng một mục trong datasources"),
+        (SOURCES, "apiVersion: 1", "apiVersion: 2", "apiVersion phải là 1"),
+        (SOURCES, "uid: nhipso", "uid: khac", "uid phải là 'nhipso'"),
+        (SOURCES, "type: prometheus", "type: loki", "type phải là 'prometheus'"),
+        (SOURCES, "url: http://", "url: ", "url phải bắt đầu bằng http:// hoặc https://"),
+        (SOURCES, "timeInterval", "interval", "thiếu jsonData.timeInterval"),
+        (PROVIDERS, "folderUid: nhipso", "folderUid: x", "folderUid phải là 'nhipso'"),
+        (PROVIDERS, "allowUiUpdates: false", "allowUiUpdates: true", "allowUiUpdates phải là False"),
+        (PROVIDERS, "path: /etc", "path: etc", "phải là đường dẫn tuyệt đối: sửa grafana_dir của dashboards.toml"),
+        (PROVIDERS, "/grafana/dashboards", "/bang", "options.path phải kết thúc bằng grafana/dashboards"),
+        (PROVIDERS, "providers:", "providers: [", "không phải là YAML đúng"),
+        ("grafana/dashboards/nhipso-tinh.json", '"value": "nhipso"', '"value": "x"', "nguồn chọn sẵn phải là “nhipso”"),
+    ],
+)
+def test_check_names_what_is_wrong_with_the_provisioning(
+    a_department: Settings, files: dict[str, str], name: str, wrong: str, right: str, said: str
+) -> None:
+    assert wrong in files[name]
+    found = boards.problems(a_department, files | {name: files[name].replace(wrong, right, 1)})
+    assert any(one.startswith(f"{name}: ") and said in one for one in found), found
+
+
+def test_check_names_a_file_of_provisioning_that_is_missing(a_department: Settings, files: dict[str, str]) -> None:
+    found = boards.problems(a_department, {name: text for name, text in files.items() if name != SOURCES})
+    assert found == [f"{SOURCES}: thiếu tệp này"]

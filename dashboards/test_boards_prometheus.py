@@ -39,6 +39,9 @@ PROVINCE = {
     "einvoice": (0.949, 0.95, "cases", Verdict.NEAR),
     "cashless": (0.75, 0.75, "facilities", Verdict.MET),
     "kiosk": (0.2, None, "cases", Verdict.NO_TARGET),
+    "claim": (0.3, 0.9, "cases", Verdict.INSUFFICIENT),
+    "health_record": (0.4, 0.9, "cases", Verdict.UNKNOWN),
+    "work_record": (0.5, 0.9, "cases", Verdict.NO_DATA),
 }
 # facility, indicator → share a week ago and now, verdict
 SHARES = {
@@ -110,8 +113,10 @@ def _of_scopes() -> Iterator[Sample]:
         for scope in scopes:
             for counted in ("cases", "facilities"):
                 place = (*scope, indicator, "30d", counted)
-                yield metrics.SCOPE_RATIO, place, share
-                yield metrics.SCOPE_NUMERATOR, place, round(share * 1000)
+                # of an indicator that is held against a share of facilities, another figure than that of its cases
+                share_of_unit = share if counted == unit else share / 2
+                yield metrics.SCOPE_RATIO, place, share_of_unit
+                yield metrics.SCOPE_NUMERATOR, place, round(share_of_unit * 1000)
                 yield metrics.SCOPE_DENOMINATOR, place, 1000
                 held = counted == unit and target is not None
                 if held:
@@ -181,21 +186,38 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([*blocks, directory / "history", directory / "tsdb"], check=True, capture_output=True, timeout=60)
     with exporter() as port:
         _configure(directory, port)
-        listening = free_port()
-        process = subprocess.Popen(
-            [
-                *(program("prometheus"), f"--config.file={directory / 'prometheus.yml'}"),
-                *(f"--storage.tsdb.path={directory / 'tsdb'}", f"--web.listen-address=127.0.0.1:{listening}"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait(f"http://127.0.0.1:{listening}")
-            yield f"http://127.0.0.1:{listening}"
-        finally:
-            process.terminate()
-            process.wait(30)
+        with _prometheus(directory) as url:
+            _wait(url, "count_over_time(up[1m]) > 3", 'ALERTS{alertstate="firing"}')
+            yield url
+
+
+@contextmanager
+def _prometheus(directory: Path) -> Iterator[str]:
+    """Runs by the prometheus.yml in `directory`; yields its address, at which it may not answer yet."""
+    listening = free_port()
+    process = subprocess.Popen(
+        [
+            *(program("prometheus"), f"--config.file={directory / 'prometheus.yml'}"),
+            *(f"--storage.tsdb.path={directory / 'tsdb'}", f"--web.listen-address=127.0.0.1:{listening}"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{listening}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def empty_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that reads nothing and evaluates nothing."""
+    directory = tmp_path_factory.mktemp("empty")
+    (directory / "prometheus.yml").write_text("{}")
+    with _prometheus(directory) as url:
+        _wait(url, "vector(1)")
+        yield url
 
 
 def _configure(directory: Path, port: int) -> None:
@@ -214,11 +236,12 @@ def _configure(directory: Path, port: int) -> None:
     (directory / "prometheus.yml").write_text(json.dumps(content))  # JSON is YAML
 
 
-def _wait(url: str) -> None:
+def _wait(url: str, *expressions: str) -> None:
+    """Until each of `expressions` has series."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            if query(url, "count_over_time(up[1m]) > 3") and query(url, 'ALERTS{alertstate="firing"}'):
+            if all(query(url, one) for one in expressions):
                 return
         except (OSError, AssertionError):
             pass  # it is starting
@@ -278,13 +301,16 @@ def test_a_metric_that_nobody_exports_returns_nothing_and_a_broken_expression_is
         ("einvoice", {"B": ("0.949", "95", "")}),
         ("cashless", {"C": ("0.75", "75", " số cơ sở")}),
         ("kiosk", {"D": ("0.2", None, None)}),
+        ("claim", {"E": ("0.3", None, None)}),
+        ("health_record", {"F": ("0.4", None, None)}),
+        ("work_record", {"G": ("0.5", None, None)}),
     ],
 )
 def test_a_tile_shows_the_share_with_its_target_in_the_colour_of_its_verdict(
     prometheus_url: str, built: Boards, indicator: str, said: dict[str, tuple[str, str | None, str | None]]
 ) -> None:
     found = {}
-    for letter, expression in zip("ABCD", _asked(built, "nhipso-tinh", "${indicator:text}"), strict=True):
+    for letter, expression in zip("ABCDEFG", _asked(built, "nhipso-tinh", "${indicator:text}"), strict=True):
         for one in query(prometheus_url, substitute(expression, _choice("nhipso-tinh", indicator))):
             target = one["metric"].get("target")
             found[letter] = (one["value"][1], target, target and one["metric"].get("of", ""))
@@ -305,7 +331,7 @@ def test_a_tile_shows_the_share_with_its_target_in_the_colour_of_its_verdict(
         ("nhipso-thu-thap", "Nguồn đứng yên", {"": 2}),
         ("nhipso-thu-thap", "Nguồn không đọc được", {"": 2}),
         ("nhipso-thu-thap", "Đồng hồ sai", {"": 0}),
-        ("nhipso-he-thong", "Máy thu thập", {"": 1}),
+        ("nhipso-he-thong", "Máy chủ thu thập", {"": 1}),
         ("nhipso-he-thong", "Các việc nền", {"refresh": 1}),
     ],
 )
@@ -315,6 +341,56 @@ def test_the_first_query_of_a_panel_counts_what_its_title_says(
     found = query(prometheus_url, substitute(_asked(built, uid, title)[0], _choice(uid, ALL)))
     shown = {_place(one["metric"]): round(float(one["value"][1]), 6) for one in found}
     assert shown == expected
+
+
+@pytest.mark.parametrize(
+    ("indicator", "unit", "share", "target"),
+    [("cashless", "facilities", "0.75", "0.75"), ("emr", "cases", "0.71", "0.975")],
+)
+def test_an_area_and_the_trend_are_in_the_unit_of_the_target(
+    prometheus_url: str, built: Boards, indicator: str, unit: str, share: str, target: str
+) -> None:
+    def shown(title: str) -> list[list[tuple[str, str, str]]]:
+        asked = (substitute(one, _choice("nhipso-chi-so", indicator)) for one in _asked(built, "nhipso-chi-so", title))
+        labels = ("name", "unit")
+        return [
+            [
+                (*(one["metric"].get(label, "") for label in labels), one["value"][1])
+                for one in query(prometheus_url, each)
+            ]
+            for each in asked
+        ]
+
+    verdict, ratio, bound, numerator, denominator, *_ = shown("Từng địa bàn")
+    assert verdict == [("Sìn Hồ", unit, str(int(PROVINCE[indicator][3])))]
+    assert (ratio, bound) == ([("Sìn Hồ", unit, share)], [("Sìn Hồ", unit, target)])
+    assert (numerator, denominator) == ([("Sìn Hồ", unit, f"{float(share) * 1000:g}")], [("Sìn Hồ", unit, "1000")])
+    cases, facilities, bounds, levels = shown("Diễn biến")
+    assert cases == [("", "", share if unit == "cases" else "0.375")]
+    assert facilities == ([("", "", share)] if unit == "facilities" else [])
+    assert bounds == [("", unit, target)]
+    assert levels == [("regional", "", share)]
+
+
+def test_a_facility_narrows_what_is_shown(prometheus_url: str, built: Boards) -> None:
+    for uid, title in (("nhipso-tinh", "Kết quả của từng cơ sở"), ("nhipso-chi-so", "Các cơ sở, từ cao đến thấp")):
+        expression = _asked(built, uid, title)[0]
+        found = query(prometheus_url, substitute(expression, _choice(uid, "emr") | {"facility": "12001|12004"}))
+        assert {one["metric"]["facility"] for one in found} == {"12001"}
+
+
+def test_where_prometheus_has_nothing_no_tile_says_zero(empty_url: str, built: Boards) -> None:
+    """Not even that nothing fires: no rule is evaluated there."""
+    shown = {
+        (uid, panel["title"])
+        for uid, board in built.items()
+        for panel in board["panels"]
+        for one in panel.get("targets", [])
+        if query(empty_url, substitute(one["expr"], _choice(uid, ALL)))
+    }
+    assert shown == set()
+    there = [(uid, one["title"]) for uid, board in built.items() for one in board["panels"] if one["type"] == "stat"]
+    assert len(there) > 15
 
 
 def test_an_area_narrows_what_is_shown(prometheus_url: str, built: Boards) -> None:

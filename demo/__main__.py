@@ -74,7 +74,7 @@ def _demo(console: Console, home: Path, port: int, seed: int, seconds: int | Non
         closing(Running(province, children, port)) as running,
         closing(Watch(running, children)) as watch,
     ):
-        for what, where in _places(running, watch):
+        for what, where in places(running, watch):
             console.print(f"  {what}: {where}", markup=False, highlight=False, soft_wrap=True)
         with Screen(console) as screen:
             _feed(province, running, children, screen, ends)
@@ -82,7 +82,7 @@ def _demo(console: Console, home: Path, port: int, seed: int, seconds: int | Non
     return _verdict(console, left)
 
 
-def _places(running: Running, watch: Watch) -> Iterator[tuple[str, str]]:
+def places(running: Running, watch: Watch) -> Iterator[tuple[str, str]]:
     """What there is to look at, and where; a command in one line, to be copied."""
     yield "Cổng thông tin", f"{running.address}/ (đăng nhập: demo, mật khẩu dùng một lần: {running.password})"
     yield "Số liệu cho Prometheus", f"{running.address}/metrics"

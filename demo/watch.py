@@ -1,6 +1,5 @@
 """Prometheus and Alertmanager over the demo's collector, with the boards, rules and routes that are built for it."""
 
-import os
 import shutil
 
 from demo.children import Children
@@ -85,5 +84,4 @@ class Watch:
 
 
 def _found(name: str) -> str | None:
-    path = os.pathsep.join(filter(None, (os.environ.get("PATH"), "/usr/bin")))
-    return next((found for program in _PROGRAMS[name] if (found := shutil.which(program, path=path))), None)
+    return next((found for program in _PROGRAMS[name] if (found := shutil.which(program))), None)

@@ -1,17 +1,21 @@
 """The boards over the demo: every expression that Grafana asks returns series, and tiles show what the API says."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import product
+from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
 from conftest import free_port, program
 from contract.days import now
 from contract.verdict import Verdict
+from demo.__main__ import places
 from demo.children import Children
 from demo.compare import differences
 from demo.province import Province
@@ -44,7 +48,7 @@ class Shown:
 
     def __init__(self, running: Running, watch: Watch, children: Children) -> None:
         self.running = running
-        self._watch = watch
+        self.watch = watch
         self._children = children
         folder = watch.directory / "grafana" / "dashboards"
         self.boards = {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*.json"))}
@@ -52,8 +56,8 @@ class Shown:
     def ask(self, expression: str, **chosen: str) -> list[dict[str, Any]]:
         """The series of an expression with the variables as chosen, "All" where nothing is."""
         everything = dict.fromkeys(("area", "level", "facility", "indicator"), ALL)
-        assert self._watch.prometheus is not None
-        return query(self._watch.prometheus, substitute(expression, everything | chosen, interval="10s"))
+        assert self.watch.prometheus is not None
+        return query(self.watch.prometheus, substitute(expression, everything | chosen, interval="10s"))
 
     def value(self, expression: str, **chosen: str) -> float | None:
         """The figure of an expression that has one series, None when it has none."""
@@ -120,6 +124,18 @@ def test_every_expression_of_every_panel_and_variable_returns_series(shown: Show
     assert [piece for piece, found in excused.items() if not found] == []
 
 
+def test_the_demo_says_where_everything_is(shown: Shown) -> None:
+    said = dict(places(shown.running, shown.watch))
+    assert said["Prometheus"] == f"{shown.watch.prometheus}/alerts"
+    for address in (said["Alertmanager"], shown.watch.prometheus):
+        with build_opener(ProxyHandler({})).open(f"{address}/-/healthy", timeout=30) as answer:
+            assert answer.status == 200
+    [line] = re.findall(r"^GF_PATHS_PROVISIONING=(\S+) grafana server$", said["Các bảng, khi có Grafana"])
+    assert sorted(one.name for one in Path(line).iterdir()) == ["dashboards", "datasources"]
+    # the datasource of the boards is this very Prometheus
+    assert f"url: {shown.watch.prometheus}\n" in (Path(line) / "datasources" / "nhipso.yml").read_text("utf-8")
+
+
 def test_a_tile_of_the_province_shows_what_the_api_says(shown: Shown) -> None:
     targets = shown.panel(PROVINCE, ONE_ANSWERS[0])["targets"]
 
@@ -135,8 +151,7 @@ def test_a_tile_of_the_province_shows_what_the_api_says(shown: Shown) -> None:
             for one in targets:
                 if (value := shown.value(one["expr"], indicator=indicator)) is not None:
                     tiles[one["legendFormat"].partition(" · ")[0]] = value
-            verdict = Verdict[row["verdict"].upper()]
-            word = verdict.vi if verdict >= Verdict.BELOW else "Chưa so được với chỉ tiêu"
+            word = Verdict[row["verdict"].upper()].vi
             expected = {} if row["ratio"] is None else {word: row["ratio"]}
             found += [(indicator, tiles, expected)] if tiles != expected else []
         return found

@@ -17,6 +17,7 @@ from collector.pages.rendering import HEADERS, Reader, page
 from collector.parts import Parts, parts_of
 from collector.store import evidence as files
 from collector.store import manual as stored
+from collector.store import registry
 from collector.store.people import Person
 from contract.days import local_day, now
 from contract.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
@@ -65,12 +66,14 @@ def manual_page(
         missing=sum(one.figure is None for one in states),
         met=sum(one.state == "met" for one in states),
         others=others,
-        **_words(),
+        **_words(parts),
     )
 
 
-def _words() -> dict[str, Any]:
-    return {"asked": manual.asked, "shown": manual.shown}
+def _words(parts: Parts) -> dict[str, Any]:
+    with parts.store.read() as connection:
+        names = {one.id: one.name for one in registry.facilities(connection)}
+    return {"asked": manual.asked, "shown": manual.shown, "meant": lambda one: manual.meant(one, names)}
 
 
 def _states(parts: Parts, plan: str | None) -> Sequence[ManualState]:
@@ -109,7 +112,7 @@ def _target_page(
     filled = entered or {"value": "", "day": "", "evidence": ""}
     shown = {"state": state, "problem": problem, "entered": filled, "done": done}
     largest = evidence.LARGEST_BYTES // 1024**2
-    return page(found, "manual_target.html", status, **shown, largest=largest, **_words())
+    return page(found, "manual_target.html", status, **shown, largest=largest, **_words(parts))
 
 
 @router.post("/manual/{plan}/{code}")

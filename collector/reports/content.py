@@ -106,7 +106,7 @@ def _overview(found: Gathered) -> Iterator[Block]:
         yield Paragraph(f"Trong {number(len(asked))} chỉ tiêu {whose}: {', '.join(words)}.")
     if found.manual:
         states = Counter(now.vi for now, _ in found.manual)
-        order = (Verdict.MET.vi, Verdict.BELOW.vi, Verdict.NO_DATA.vi)
+        order = (Verdict.MET.vi, Verdict.BELOW.vi, manual_targets.FOLLOWED, Verdict.NO_DATA.vi)
         words = [f"{number(states[text])} {text.lower()}" for text in order if states[text]]
         yield Paragraph(f"Trong {number(len(found.manual))} chỉ tiêu do Sở nhập kèm minh chứng: {', '.join(words)}.")
 
@@ -319,7 +319,7 @@ def _state_cells(now: ManualState, before: ManualState) -> list[Cell]:
     sign = (
         "" if manual.unit == "percent" and manual.value == 100 and manual.operator == ">=" else signs[manual.operator]
     )
-    asked = f"{sign}{_amount(manual, manual.value)}"
+    asked = manual_targets.FOLLOWED if manual.value is None else f"{sign}{_amount(manual, manual.value)}"
     is_percent = manual.unit == "percent"
     said = now.vi if figure is None else _amount(manual, figure.value)
     past = "Kỳ trước chưa có số liệu" if before.figure is None else _past(now, before)

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from datetime import date
 
-from dashboards.boards import facility, fleet, indicator, lint, province, provisioning, system
+from dashboards.boards import facility, fleet, indicator, lint, lint_provisioning, province, provisioning, system
 from dashboards.settings import Settings
-
-_BOARDS = "grafana/dashboards/"
 
 
 def files(settings: Settings, today: date) -> Mapping[str, str]:
@@ -18,12 +16,13 @@ def files(settings: Settings, today: date) -> Mapping[str, str]:
         fleet.board(settings),
         system.board(settings.alerts.loop_periods),
     ]
-    return {f"{_BOARDS}{one.uid}.json": one.json(boards) for one in boards} | {
-        "grafana/provisioning/datasources/nhipso.yml": provisioning.datasource(settings.general),
-        "grafana/provisioning/dashboards/nhipso.yml": provisioning.provider(settings.general),
+    return {f"{provisioning.BOARDS}{one.uid}.json": one.json(boards) for one in boards} | {
+        provisioning.DATASOURCES: provisioning.datasource(settings.general),
+        provisioning.PROVIDERS: provisioning.provider(settings.general),
     }
 
 
 def problems(settings: Settings, files: Mapping[str, str]) -> list[str]:
-    """Every mistake in the boards, with file and panel; empty when there is none."""
-    return lint.problems({name: text for name, text in files.items() if name.startswith(_BOARDS)})
+    """Every mistake in the boards and in the provisioning, with file and panel; empty when there is none."""
+    of_boards = lint.problems({name: text for name, text in files.items() if name.startswith(provisioning.BOARDS)})
+    return of_boards + lint_provisioning.problems(files)

@@ -6,10 +6,11 @@ from dashboards.boards import panels, queries, variables, words
 from dashboards.boards.layout import FACILITY, Board, Panel, Row, board_url, outside
 from dashboards.boards.panels import COUNT, DAY, MOMENT, SHARE, Column, Line, Link
 from dashboards.boards.province import alerts
+from dashboards.boards.sdk import Property
 from dashboards.settings import Settings
 
 _ONE = 'facility="$facility"'
-_INDICATOR = f'{_ONE}, indicator="$indicator"'
+_INDICATOR = f'{_ONE}, indicator=~"$indicator"'
 
 
 def board(settings: Settings) -> Board:
@@ -24,12 +25,12 @@ def board(settings: Settings) -> Board:
             variables.area(),
             variables.level(),
             variables.facility(several=False),
-            variables.indicator(settings.catalogue, first),
+            variables.indicator(settings.catalogue, [first]),
         ],
         rows=[
             Row("${facility:text}", [*_summary(), _identity(page)]),
             Row("Các chỉ số", [_standings(settings.catalogue)]),
-            Row("${indicator:text}", [_share(), _quality()]),
+            Row("${indicator:text}", [_share(settings), _quality()], repeat="indicator"),
             Row(
                 "Số liệu hôm nay", [_tallies(settings.catalogue, money=False), _tallies(settings.catalogue, money=True)]
             ),
@@ -41,22 +42,23 @@ def board(settings: Settings) -> Board:
 
 
 def _summary() -> list[Panel]:
+    verdicts = f"nhipso_indicator_verdict{{{_ONE}}}"
     tiles = [
         (
             "Chỉ số đạt",
             "Số chỉ số “Đạt” của cơ sở trong 30 ngày qua.",
-            f"count(nhipso_indicator_verdict{{{_ONE}}} == {Verdict.MET:d}) or vector(0)",
+            queries.counted(f"{verdicts} == {Verdict.MET:d}", verdicts),
             COUNT,
         ),
         (
             "Chỉ số chưa đạt",
             "Số chỉ số “Chưa đạt” của cơ sở trong 30 ngày qua.",
-            f"count(nhipso_indicator_verdict{{{_ONE}}} == {Verdict.BELOW:d}) or vector(0)",
+            queries.counted(f"{verdicts} == {Verdict.BELOW:d}", verdicts),
             COUNT,
         ),
         (
             "Gửi số liệu lần cuối",
-            "Lần cuối máy thu thập nhận được số liệu gửi thay mặt cơ sở này.",
+            "Lần cuối máy chủ thu thập nhận được số liệu gửi thay mặt cơ sở này.",
             queries.milliseconds(f"max(nhipso_facility_last_push_timestamp_seconds{{{_ONE}}} > 0)"),
             MOMENT,
         ),
@@ -109,7 +111,8 @@ def _standings(catalogue: Catalogue) -> Panel:
             "Các chỉ số của cơ sở",
             "Kết quả 30 ngày đến hết ngày ghi ở cột “Số liệu đến”, so với chỉ tiêu của kế hoạch đang có hiệu lực. "
             "“Còn thiếu” là số trường hợp phải thêm để đạt chỉ tiêu; “Rõ hình thức” là phần đã phân loại được; “Đủ "
-            "ngày” là phần ngày đã có số liệu. Bấm vào tên chỉ số để xem diễn biến ở bên dưới.",
+            "ngày” là phần ngày đã có số liệu. Bấm vào tên chỉ số để xem diễn biến ở bên dưới; muốn xem nhiều chỉ số "
+            "thì chọn ở đầu bảng.",
             {letter: f"max by (indicator) ({expression})" for letter, expression in asked.items()},
             [
                 Column("indicator", "Chỉ số", width=290, mappings=names, link=Link("Xem diễn biến", here)),
@@ -132,28 +135,26 @@ def _standings(catalogue: Catalogue) -> Panel:
     )
 
 
-def _share() -> Panel:
-    return (
-        panels.lines(
-            "Tỷ lệ so với lộ trình và chỉ tiêu",
-            "Tỷ lệ 30 ngày của chỉ số đã chọn, mức mà lộ trình yêu cầu vào từng ngày, và chỉ tiêu của kế hoạch đang "
-            "có hiệu lực. Chỗ trống là lúc không có số liệu. Nguồn: nhipso_indicator_ratio, nhipso_road_ratio, "
-            "nhipso_target_ratio.",
-            [
-                Line(f'max(nhipso_indicator_ratio{{{_INDICATOR}, window="30d"}})', "Tỷ lệ 30 ngày", panels.SHARE_LINE),
-                Line(f"max(nhipso_road_ratio{{{_INDICATOR}}})", "Lộ trình", panels.ROAD_LINE, (3, 6)),
-                Line(
-                    f"max by (plan) (nhipso_target_ratio{{{_INDICATOR}}})",
-                    "Chỉ tiêu ({{plan}})",
-                    panels.TARGET_LINE,
-                    (12, 6),
-                ),
-            ],
-            SHARE,
-        )
-        .span(14)
-        .height(10)
+def _share(settings: Settings) -> Panel:
+    panel = panels.lines(
+        "Tỷ lệ so với lộ trình và chỉ tiêu",
+        "Tỷ lệ 30 ngày của chỉ số, mức mà lộ trình yêu cầu vào từng ngày, và chỉ tiêu của kế hoạch đang có hiệu lực. "
+        "Chỗ trống là lúc không có số liệu. Nguồn: nhipso_indicator_ratio, nhipso_road_ratio, nhipso_target_ratio.",
+        [
+            Line(f'max(nhipso_indicator_ratio{{{_INDICATOR}, window="30d"}})', "Tỷ lệ 30 ngày", panels.SHARE_LINE),
+            Line(f"max(nhipso_road_ratio{{{_INDICATOR}}})", "Lộ trình", panels.ROAD_LINE, (3, 6)),
+            Line(
+                f"max by (plan) (nhipso_target_ratio{{{_INDICATOR}}})",
+                "{{plan}}",
+                panels.TARGET_LINE,
+                (12, 6),
+            ),
+        ],
+        SHARE,
     )
+    for plan in settings.plans:
+        panel.override_by_name(plan.id, [Property("displayName", f"Chỉ tiêu ({plan.short})")])
+    return panel.span(14).height(10)
 
 
 def _quality() -> Panel:
@@ -214,7 +215,7 @@ def _sources() -> Panel:
             asked,
             [
                 Column("source", "Nguồn", width=110),
-                Column("kind", "Loại", width=120),
+                Column("kind", "Loại", width=180, mappings=words.mapping(words.KINDS)),
                 Column(
                     "A",
                     "Lần đọc cuối",

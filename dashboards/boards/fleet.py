@@ -1,14 +1,14 @@
 """Phần mềm thu thập: the agents in the hospitals, and the sources they read."""
 
 from contract.catalogue import Catalogue
-from dashboards.boards import panels, variables, words
+from dashboards.boards import panels, queries, variables, words
 from dashboards.boards.layout import FLEET, Board, Panel, Row
 from dashboards.boards.panels import COUNT, DAY, MOMENT, SHARE, Column, Line
 from dashboards.boards.province import CODE, NAME
+from dashboards.boards.queries import HERE
 from dashboards.settings import Settings
 
-_HERE = 'nhipso_facility_info{area=~"$area", level=~"$level", facility=~"$facility"}'
-_MINE = f"(nhipso_agent_facility and on (facility) {_HERE})"
+_MINE = f"(nhipso_agent_facility and on (facility) {HERE})"
 
 
 def board(settings: Settings) -> Board:
@@ -41,7 +41,7 @@ def _of_agents(expression: str) -> str:
 
 
 def _of_facilities(expression: str) -> str:
-    return f"(({expression}) * on (facility) group_left (name) {_HERE})"
+    return f"(({expression}) * on (facility) group_left (name) {HERE})"
 
 
 def _counts(settings: Settings) -> list[Panel]:
@@ -50,7 +50,7 @@ def _counts(settings: Settings) -> list[Panel]:
     skewed = f"abs(nhipso_agent_clock_skew_seconds) > {minutes * 60:g}"
     behind = f"nhipso_source_behind > {settings.alerts.still_days}"
     tiles = [
-        ("Phần mềm thu thập", "Số phần mềm thu thập đã đăng ký với máy thu thập.", _of_agents("nhipso_agent_info")),
+        ("Phần mềm thu thập", "Số phần mềm thu thập đã đăng ký với máy chủ thu thập.", _of_agents("nhipso_agent_info")),
         (
             f"Không gửi quá {words.hours(hours)}",
             "Số phần mềm thu thập đã quá lâu không gửi gì, hoặc chưa gửi lần nào.",
@@ -63,7 +63,7 @@ def _counts(settings: Settings) -> list[Panel]:
         ),
         (
             "Đồng hồ sai",
-            f"Số máy có đồng hồ lệch hơn {minutes:g} phút so với máy thu thập.",
+            f"Số máy có đồng hồ lệch hơn {minutes:g} phút so với máy chủ thu thập.",
             _of_agents(skewed),
         ),
         (
@@ -78,7 +78,7 @@ def _counts(settings: Settings) -> list[Panel]:
         ),
     ]
     return [
-        panels.tiles(title, meaning, {"A": (f"count({found}) or vector(0)", title)}, COUNT).span(4).height(4)
+        panels.tiles(title, meaning, {"A": (queries.counted(found), title)}, COUNT).span(4).height(4)
         for title, meaning, found in tiles
     ]
 
@@ -97,7 +97,7 @@ def _agents() -> Panel:
         panels.rows(
             "Các phần mềm thu thập",
             "Mỗi dòng là một phần mềm thu thập: phiên bản, số cơ sở nó gửi thay, lần gửi gần nhất, số đếm còn chờ "
-            "gửi và số đếm bị từ chối hoặc để riêng, đồng hồ lệch bao nhiêu giây so với máy thu thập.",
+            "gửi và số đếm bị từ chối hoặc để riêng, đồng hồ lệch bao nhiêu giây so với máy chủ thu thập.",
             asked,
             [
                 Column("agent", "Mã", width=130),
@@ -147,7 +147,7 @@ def _sources(catalogue: Catalogue) -> Panel:
                 NAME,
                 CODE,
                 Column("source", "Nguồn", width=130),
-                Column("kind", "Loại", width=150),
+                Column("kind", "Loại", width=200, mappings=words.mapping(words.KINDS)),
                 Column(
                     "A",
                     "Lần đọc cuối",
@@ -170,7 +170,7 @@ def _waiting() -> Panel:
     return (
         panels.lines(
             "Số đếm chờ gửi",
-            "Số đếm còn nằm ở cơ sở vào mỗi lần gửi. Tăng mãi là đường truyền hoặc máy thu thập có vấn đề; số liệu "
+            "Số đếm còn nằm ở cơ sở vào mỗi lần gửi. Tăng mãi là đường truyền hoặc máy chủ thu thập có vấn đề; số liệu "
             "không mất. Nguồn: nhipso_agent_waiting.",
             [Line(f"max by (agent) ({_of_agents('nhipso_agent_waiting')})", "{{agent}}")],
             COUNT,
@@ -184,7 +184,7 @@ def _clocks() -> Panel:
     return (
         panels.lines(
             "Đồng hồ lệch",
-            "Đồng hồ của từng máy lệch bao nhiêu giây so với máy thu thập, không kể nhanh hay chậm. "
+            "Đồng hồ của từng máy lệch bao nhiêu giây so với máy chủ thu thập, không kể nhanh hay chậm. "
             "Nguồn: nhipso_agent_clock_skew_seconds.",
             [Line(f"max by (agent) (abs({_of_agents('nhipso_agent_clock_skew_seconds')}))", "{{agent}}")],
             "s",

@@ -11,12 +11,15 @@ from dashboards.boards.province import AREA, CODE, NAME, indicator_tile
 from dashboards.boards.sdk import Property
 from dashboards.settings import Settings
 
-_ONE = 'indicator="$indicator"'
+_ONE = 'indicator=~"$indicator"'
+_AREAS = 'scope="area", name=~"$area"'
 
 
 def board(settings: Settings, today: date) -> Board:
-    """One indicator at a time, over all facilities chosen."""
+    """All of one indicator, over the facilities chosen; and again below for each further indicator chosen."""
     first = next(iter(settings.catalogue.indicators))
+    tile = indicator_tile("Toàn tỉnh", _ONE).span(6).height(8)
+    shown = [tile, _meaning(settings, today), _trend(), _distribution(), _ranking(), _areas()]
     return Board(
         uid=INDICATOR,
         description="Một chỉ số: ý nghĩa, văn bản nào giao, cơ sở nào đạt, cơ sở nào chậm, diễn biến theo thời gian.",
@@ -24,14 +27,10 @@ def board(settings: Settings, today: date) -> Board:
             variables.datasource(),
             variables.area(),
             variables.level(),
-            variables.indicator(settings.catalogue, first),
+            variables.facility(several=True),
+            variables.indicator(settings.catalogue, [first]),
         ],
-        rows=[
-            Row("${indicator:text}", [indicator_tile("Toàn tỉnh", _ONE).span(6).height(8), _meaning(settings, today)]),
-            Row("Diễn biến và phân bố", [_trend(), _distribution()]),
-            Row("Xếp hạng", [_ranking()]),
-            Row("Theo địa bàn", [_areas()]),
-        ],
+        rows=[Row("${indicator:text}", shown, repeat="indicator")],
     )
 
 
@@ -67,19 +66,28 @@ def _quoted(plan: Plan, target: Target, today: date) -> str:
 
 
 def _trend() -> Panel:
-    of = f'{_ONE}, window="30d", unit="cases"'
+    of = f'{queries.PROVINCE}, {_ONE}, window="30d"'
+    cases, facilities = (f'nhipso_scope_ratio{{{of}, unit="{unit}"}}' for unit in ("cases", "facilities"))
+    levels = queries.held("ratio", _ONE, 'scope="level", name=~"$level"')
     panel = panels.lines(
         "Diễn biến",
-        "Tỷ lệ 30 ngày của toàn tỉnh và của từng loại cơ sở, so với chỉ tiêu (chỉ có khi kế hoạch giao theo số "
-        "trường hợp). Nguồn: nhipso_scope_ratio, nhipso_scope_target_ratio.",
+        "Tỷ lệ 30 ngày của toàn tỉnh và của từng loại cơ sở, so với chỉ tiêu. Nếu kế hoạch giao chỉ tiêu theo số cơ sở "
+        "thì có thêm tỷ lệ cơ sở đạt, và từng loại cơ sở cũng tính theo số cơ sở. Nguồn: nhipso_scope_ratio, "
+        "nhipso_scope_target_ratio.",
         [
-            Line(f'max(nhipso_scope_ratio{{scope="province", {of}}})', "Toàn tỉnh", panels.SHARE_LINE),
-            Line(f'max(nhipso_scope_target_ratio{{scope="province", {of}}})', "Chỉ tiêu", panels.TARGET_LINE, (12, 6)),
-            Line(f'max by (name) (nhipso_scope_ratio{{scope="level", name=~"$level", {of}}})', "{{name}}", dash=(2, 4)),
+            Line(f"max({cases})", "Toàn tỉnh, theo số trường hợp", panels.SHARE_LINE),
+            Line(
+                f"max({facilities} and on (name, indicator) {queries.by_facilities(_ONE)})",
+                "Toàn tỉnh, theo số cơ sở",
+                panels.ROAD_LINE,
+                (3, 6),
+            ),
+            Line(f"max by (unit) (nhipso_scope_target_ratio{{{of}}})", "{{unit}}", panels.TARGET_LINE, (12, 6)),
+            Line(f"max by (name) ({levels})", "{{name}}", dash=(2, 4)),
         ],
         SHARE,
     )
-    for code, name in words.LEVELS.items():
+    for code, name in (words.LEVELS | {code: f"Chỉ tiêu, theo {name}" for code, name in words.UNITS.items()}).items():
         panel.override_by_name(code, [Property("displayName", name)])
     return panel.span(15).height(10)
 
@@ -137,30 +145,30 @@ def _ranking() -> Panel:
 
 
 def _areas() -> Panel:
-    of = f'scope="area", name=~"$area", {_ONE}'
-    cases = f'{of}, window="30d", unit="cases"'
-    asked = {
-        "A": f'nhipso_scope_verdict{{{of}, unit="cases"}}',
-        "B": f"nhipso_scope_ratio{{{cases}}}",
-        "C": f"nhipso_scope_numerator{{{cases}}}",
-        "D": f"nhipso_scope_denominator{{{cases}}}",
-        "E": f'nhipso_scope_facilities{{{of}, verdict="met"}}',
-        "F": f"sum by (name) (nhipso_scope_facilities{{{of}}})",
+    of = f"{_AREAS}, {_ONE}"
+    figures = {"A": "verdict", "B": "ratio", "C": "target_ratio", "D": "numerator", "E": "denominator"}
+    asked = {letter: f"max by (name, unit) ({queries.held(one, _ONE, _AREAS)})" for letter, one in figures.items()}
+    facilities = {
+        "F": f'max by (name) (nhipso_scope_facilities{{{of}, verdict="met"}})',
+        "G": f"sum by (name) (nhipso_scope_facilities{{{of}}})",
     }
     return (
         panels.rows(
             "Từng địa bàn",
-            "Tỷ lệ chung của mỗi địa bàn trong 30 ngày (gộp các cơ sở trên địa bàn) và số cơ sở đạt. Nguồn: "
-            "nhipso_scope_ratio, nhipso_scope_facilities.",
-            {letter: f"max by (name) ({one})" for letter, one in asked.items()},
+            "Tỷ lệ chung của mỗi địa bàn trong 30 ngày (gộp các cơ sở trên địa bàn) và số cơ sở đạt. Nếu kế hoạch giao "
+            "chỉ tiêu theo số cơ sở thì tỷ lệ, “Đạt” và “Tổng” cũng tính theo số cơ sở. Nguồn: nhipso_scope_ratio, "
+            "nhipso_scope_target_ratio, nhipso_scope_facilities.",
+            asked | facilities,
             [
                 Column("name", "Địa bàn"),
                 panels.verdict_column("A"),
                 Column("B", "Tỷ lệ", SHARE, 100),
-                Column("C", "Đạt", COUNT, 110),
-                Column("D", "Tổng", COUNT, 110),
-                Column("E", "Cơ sở đạt", COUNT, 110),
-                Column("F", "Số cơ sở", COUNT, 110),
+                Column("C", "Chỉ tiêu", SHARE, 100),
+                Column("unit", "Tính theo", width=130, mappings=words.mapping(words.UNITS)),
+                Column("D", "Đạt", COUNT, 100),
+                Column("E", "Tổng", COUNT, 100),
+                Column("F", "Cơ sở đạt", COUNT, 110),
+                Column("G", "Số cơ sở", COUNT, 110),
             ],
             sort=("Tỷ lệ", True),
         )

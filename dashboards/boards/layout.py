@@ -22,10 +22,14 @@ Panel = Builder[models.Panel]
 
 @dataclass(frozen=True)
 class Row:
-    """A heading, and the panels under it from left to right, line by line."""
+    """A heading, and the panels under it from left to right, line by line.
+
+    `repeat`: the variable for each of whose chosen values the row stands once.
+    """
 
     title: str
     panels: Sequence[Panel]
+    repeat: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Board:
         built.links([*self.links, *(_between(self, one) for one in boards if one.uid != self.uid)])
         for row in self.rows:
             # open rows: a panel given to a Row makes it collapsed, and Grafana drops the panels of a row that is not
-            built.with_row(builders.Row(row.title))
+            heading = builders.Row(row.title)
+            built.with_row(heading.repeat(row.repeat) if row.repeat else heading)
             for panel in row.panels:
                 built.with_panel(panel)
         found = built.build()

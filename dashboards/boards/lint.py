@@ -58,6 +58,7 @@ def _of_board(board: dict[str, Any], uids: set[str]) -> Iterator[str]:
     yield from (f"hai khung cùng tên “{one}”" for one in _repeated(panel.get("title") for panel in panels))
     for panel in panels:
         yield from (f"khung “{panel.get('title')}”: {problem}" for problem in _of_panel(panel))
+    yield from _repeats(board, panels)
     yield from _layout(panels)
     yield from _names(board, uids)
 
@@ -153,6 +154,14 @@ def _layout(panels: list[dict[str, Any]]) -> Iterator[str]:
             f"khung “{title}” đè lên “{one}”" for one in sorted({taken[cell] for cell in cells if cell in taken})
         )
         taken |= dict.fromkeys(cells, title)
+
+
+def _repeats(board: dict[str, Any], panels: list[dict[str, Any]]) -> Iterator[str]:
+    several = {one.get("name") for one in board.get("templating", {}).get("list", []) if one.get("multi")}
+    for panel in panels:
+        name = panel.get("repeat")
+        if name and name not in several:
+            yield f"khung “{panel.get('title')}”: ${name} để lặp theo không phải biến chọn được nhiều giá trị"
 
 
 def _names(board: dict[str, Any], uids: set[str]) -> Iterator[str]:

@@ -9,12 +9,15 @@ from dashboards.boards.panels import COUNT, MOMENT, POINTS, SHARE, Column, Link
 from dashboards.boards.sdk import stat
 from dashboards.settings import Settings
 
-_VERDICTS = {"A": Verdict.BELOW, "B": Verdict.NEAR, "C": Verdict.MET}
+# The worst first; of these queries of a tile one answers.
+_HELD = {"A": Verdict.BELOW, "B": Verdict.NEAR, "C": Verdict.MET}
+_OPEN = {"D": Verdict.NO_TARGET, "E": Verdict.INSUFFICIENT, "F": Verdict.UNKNOWN, "G": Verdict.NO_DATA}
 TO_FACILITY = Link(
     "Mở bảng của cơ sở", board_url(FACILITY, "datasource", "area", "level", facility="${__data.fields.facility}")
 )
 _TO_INDICATOR = Link(
-    "Mở bảng của chỉ số", board_url(INDICATOR, "datasource", "area", "level", indicator="${__data.fields.indicator}")
+    "Mở bảng của chỉ số",
+    board_url(INDICATOR, "datasource", "area", "level", "facility", indicator="${__data.fields.indicator}"),
 )
 NAME = Column("name", "Cơ sở", width=260, link=TO_FACILITY)
 CODE = Column("facility", "Mã", width=90, link=TO_FACILITY)
@@ -30,7 +33,8 @@ def board(settings: Settings, today: date) -> Board:
             variables.datasource(),
             variables.area(),
             variables.level(),
-            variables.indicators(settings.catalogue, _planned(settings, today)),
+            variables.facility(several=True),
+            variables.indicator(settings.catalogue, _planned(settings, today)),
         ],
         rows=[
             Row("Tình hình chung", _counts(settings)),
@@ -56,46 +60,52 @@ def _planned(settings: Settings, today: date) -> list[str]:
 
 
 def _counts(settings: Settings) -> list[Panel]:
-    silent = settings.alerts.silent_hours
+    silent, known = settings.alerts.silent_hours, "nhipso_facility_info"
     expected = "nhipso_facility_expected_since_timestamp_seconds"
     late = f"time() - nhipso_facility_last_push_timestamp_seconds > {silent * 3600:g}"
     tiles = [
-        ("Cơ sở đã đăng ký", "Số cơ sở có trong danh sách đăng ký, kể cả cơ sở chưa gửi số liệu.", queries.HERE),
+        ("Cơ sở đã đăng ký", "Số cơ sở có trong danh sách đăng ký, kể cả cơ sở chưa gửi số liệu.", queries.HERE, known),
         (
             f"Không gửi số liệu quá {words.hours(silent)}",
-            "Số cơ sở đang phải gửi số liệu mà máy thu thập không nhận được lần gửi nào trong thời gian này. "
+            "Số cơ sở đang phải gửi số liệu mà máy chủ thu thập không nhận được lần gửi nào trong thời gian này. "
             "Cơ sở mới đăng ký hoặc đang tạm dừng không tính.",
             queries.chosen(f"({late}) and on (facility) {expected}"),
+            known,
         ),
         (
             "Cơ sở có chỉ số chưa đạt",
             "Số cơ sở có ít nhất một chỉ số “Chưa đạt” trong 30 ngày qua, theo chỉ tiêu của kế hoạch đang có hiệu lực.",
             queries.chosen(f"count by (facility) (nhipso_indicator_verdict == {Verdict.BELOW:d})"),
+            known,
         ),
         (
             "Cảnh báo đang phát",
             "Số cảnh báo mà Prometheus đang phát cho các cơ sở đã chọn và cho cả hệ thống.",
             f"({queries.chosen(queries.alerts(''))}) or ({queries.alerts(', facility=' + chr(34) * 2)})",
+            # it always fires: without it no rule is evaluated
+            'ALERTS{alertname="Watchdog"}',
         ),
         (
             "Điểm bất thường trong số liệu",
             "Số phát hiện về chất lượng số liệu còn chưa được giải thích, như số đứng yên, số tăng giảm đột ngột.",
             queries.chosen("nhipso_finding == 1"),
+            known,
         ),
         (
             "Tháng chờ xác nhận",
             "Số bảng số liệu tháng mà cơ sở chưa xác nhận, trong hai tháng gần nhất đã kết thúc.",
             queries.chosen('nhipso_confirmation{state=~"open|reopened"} == 1'),
+            known,
         ),
     ]
     return [
-        panels.tiles(title, meaning, {"A": (f"count({found}) or vector(0)", title)}, COUNT).span(4).height(4)
-        for title, meaning, found in tiles
+        panels.tiles(title, meaning, {"A": (queries.counted(found, there), title)}, COUNT).span(4).height(4)
+        for title, meaning, found, there in tiles
     ]
 
 
 def _tile() -> Panel:
-    """One tile an indicator; which of the four queries answers decides the colour, by the verdict."""
+    """One tile an indicator; which of its queries answers decides words and colour, by the verdict."""
     selector = 'indicator=~"$indicator"'
     panel = indicator_tile("${indicator:text}", selector).height(4).span(24)
     panel.repeat("indicator").repeat_direction("h").max_per_row(4)
@@ -105,15 +115,11 @@ def _tile() -> Panel:
 def indicator_tile(title: str, selector: str) -> stat.Panel:
     """The share of the province on one indicator, with its verdict and target in words, in the verdict's colour."""
     ratio, verdict = queries.held("ratio", selector), queries.held("verdict", selector)
+    of = {letter: f"{ratio} and on (indicator, unit) ({verdict} == {one:d})" for letter, one in (_HELD | _OPEN).items()}
     found = {
-        letter: (
-            queries.with_target(f"{ratio} and on (indicator, unit) ({verdict} == {one:d})", selector),
-            f"{one.vi} · chỉ tiêu {{{{target}}}} %{{{{of}}}}",
-        )
-        for letter, one in _VERDICTS.items()
-    }
-    least = min(_VERDICTS.values())
-    found["D"] = (f"{ratio} and on (indicator, unit) ({verdict} < {least:d})", "Chưa so được với chỉ tiêu")
+        letter: (queries.with_target(of[letter], selector), f"{one.vi} · chỉ tiêu {{{{target}}}} %{{{{of}}}}")
+        for letter, one in _HELD.items()
+    } | {letter: (of[letter], one.vi) for letter, one in _OPEN.items()}
     panel = panels.tiles(
         title,
         "Tỷ lệ chung của toàn tỉnh trong 30 ngày đến hết hôm qua: tổng số trường hợp đạt chia tổng số trường hợp, "
@@ -122,10 +128,10 @@ def indicator_tile(title: str, selector: str) -> stat.Panel:
         found,
         SHARE,
     )
-    colours = {letter: one.colour for letter, one in _VERDICTS.items()} | {"D": words.OTHER}
+    colours = {letter: one.colour for letter, one in (_HELD | _OPEN).items()}
     link = Link(
         "Mở bảng của chỉ số",
-        board_url(INDICATOR, "datasource", "area", "level", indicator="${__field.labels.indicator}"),
+        board_url(INDICATOR, "datasource", "area", "level", "facility", indicator="${__field.labels.indicator}"),
     )
     return panels.linked(panels.coloured_by_query(panel, colours), link)
 

@@ -6,11 +6,14 @@ from dashboards.boards.variables import DATASOURCE_UID
 from dashboards.settings import General
 
 FOLDER_UID, FOLDER = "nhipso", "Nhịp số"
+BOARDS = "grafana/dashboards/"
+DATASOURCES = "grafana/provisioning/datasources/nhipso.yml"
+PROVIDERS = "grafana/provisioning/dashboards/nhipso.yml"
 
 
 def datasource(general: General) -> str:
-    """grafana/provisioning/datasources/nhipso.yml."""
-    told = "# Prometheus đọc số liệu của máy thu thập: prometheus_url của dashboards.toml.\n"
+    """The text of DATASOURCES."""
+    told = "# Prometheus đọc số liệu của máy chủ thu thập: prometheus_url của dashboards.toml.\n"
     source: dict[str, object] = {
         "name": FOLDER,
         "uid": DATASOURCE_UID,
@@ -25,7 +28,7 @@ def datasource(general: General) -> str:
 
 
 def provider(general: General) -> str:
-    """grafana/provisioning/dashboards/nhipso.yml."""
+    """The text of PROVIDERS."""
     told = (
         "# Các bảng do “nhipso-dashboards build” ghi ra, nằm ở grafana_dir của dashboards.toml.\n"
         "# Bảng không sửa được trong Grafana: sửa danh mục, kế hoạch hoặc dashboards.toml rồi ghi lại.\n"
@@ -39,7 +42,7 @@ def provider(general: General) -> str:
         "disableDeletion": False,
         "editable": False,
         "updateIntervalSeconds": 60,
-        "options": {"path": f"{general.grafana_dir}/grafana/dashboards", "foldersFromFilesStructure": False},
+        "options": {"path": f"{general.grafana_dir}/{BOARDS}".rstrip("/"), "foldersFromFilesStructure": False},
     }
     return told + _yaml({"apiVersion": 1, "providers": [provider]})
 

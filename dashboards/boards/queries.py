@@ -1,7 +1,8 @@
 """PromQL that several panels share. `$…` are the boards' variables."""
 
-HERE = 'nhipso_facility_info{area=~"$area", level=~"$level"}'
-"""The facilities that the reader has chosen by area and level."""
+HERE = 'nhipso_facility_info{area=~"$area", level=~"$level", facility=~"$facility"}'
+"""The facilities that the reader has chosen, by area, level and name."""
+PROVINCE = 'scope="province"'
 
 
 def named(expression: str) -> str:
@@ -14,18 +15,27 @@ def chosen(expression: str) -> str:
     return f"(({expression}) and on (facility) {HERE})"
 
 
-def held(figure: str, selector: str) -> str:
-    """A province's figure in the unit its target is in: of facilities where the plan counts facilities, else of cases.
+def counted(expression: str, there: str = "nhipso_facility_info") -> str:
+    """How many series `expression` has; 0 only where `there` has series, for nothing known is not nothing there."""
+    return f"count({expression}) or 0 * count({there})"
 
-    `figure`: ratio or verdict; a verdict is of 30 days and has no window.
+
+def held(figure: str, selector: str, scopes: str = PROVINCE) -> str:
+    """A scope's figure in the unit its target is in: of facilities where the plan counts facilities, else of cases.
+
+    `figure`: ratio, numerator, denominator, verdict (of 30 days, it has no window); `scopes`: matchers of their labels.
     """
     window = "" if figure == "verdict" else ', window="30d"'
-    of = f'scope="province", {selector}{window}'
-    target = f'nhipso_scope_target_ratio{{scope="province", {selector}, window="30d", unit="facilities"}}'
-    return (
-        f'((nhipso_scope_{figure}{{{of}, unit="facilities"}} and on (indicator) {target})'
-        f' or on (indicator) nhipso_scope_{figure}{{{of}, unit="cases"}})'
+    cases, facilities = (
+        f'nhipso_scope_{figure}{{{scopes}, {selector}{window}, unit="{unit}"}}' for unit in ("cases", "facilities")
     )
+    where = by_facilities(selector, scopes)
+    return f"(({facilities} and on (name, indicator) {where}) or on (name, indicator) {cases})"
+
+
+def by_facilities(selector: str, scopes: str = PROVINCE) -> str:
+    """The targets that count facilities."""
+    return f'nhipso_scope_target_ratio{{{scopes}, {selector}, window="30d", unit="facilities"}}'
 
 
 def with_target(expression: str, selector: str) -> str:

@@ -14,7 +14,7 @@ def board(loop_periods: float) -> Board:
     """`loop_periods`: after so many of its periods without a turn a loop counts as dead, as in the alert LoopDead."""
     return Board(
         uid=SYSTEM,
-        description="Máy thu thập có khỏe không: Prometheus đọc được không, trả lời nhanh không, việc nền chạy không.",
+        description="Máy chủ thu thập có khỏe không: Prometheus đọc được không, trả lời nhanh không, việc nền có chạy.",
         variables=[variables.datasource()],
         rows=[
             Row("Tình hình chung", _summary()),
@@ -28,9 +28,9 @@ def board(loop_periods: float) -> Board:
 
 def _summary() -> list[Panel]:
     up = panels.tiles(
-        "Máy thu thập",
-        "Prometheus có đọc được số liệu của máy thu thập vào lần đọc gần nhất hay không. Nguồn: up.",
-        {"A": (f"min(up{{{JOB}}})", "Máy thu thập")},
+        "Máy chủ thu thập",
+        "Prometheus có đọc được số liệu của máy chủ thu thập vào lần đọc gần nhất hay không. Nguồn: up.",
+        {"A": (f"min(up{{{JOB}}})", "Máy chủ thu thập")},
         COUNT,
     )
     up.mappings(words.yes_or_no("Đang chạy", "Không đọc được"))
@@ -39,7 +39,8 @@ def _summary() -> list[Panel]:
     others = [
         (
             "Tỷ lệ trả lời lỗi trong 1 giờ",
-            "Phần yêu cầu mà máy thu thập trả lời bằng lỗi 5xx trong một giờ qua. Nguồn: nhipso_http_requests_total.",
+            "Phần yêu cầu mà máy chủ thu thập trả lời bằng lỗi 5xx trong một giờ qua. Nguồn: "
+            "nhipso_http_requests_total.",
             f"({failed} or vector(0)) / sum(rate(nhipso_http_requests_total[1h]))",
             panels.SHARE,
         ),
@@ -64,8 +65,8 @@ def _requests() -> Panel:
     return (
         panels.lines(
             "Số yêu cầu mỗi giây",
-            "Yêu cầu mà máy thu thập đã trả lời, theo mã trả lời: 2xx là được, 4xx là bị từ chối, 5xx là lỗi của "
-            "máy thu thập. Nguồn: nhipso_http_requests_total.",
+            "Yêu cầu mà máy chủ thu thập đã trả lời, theo mã trả lời: 2xx là được, 4xx là bị từ chối, 5xx là lỗi của "
+            "máy chủ thu thập. Nguồn: nhipso_http_requests_total.",
             [Line("sum by (status) (rate(nhipso_http_requests_total[$__rate_interval]))", "{{status}}")],
             "reqps",
         )
@@ -151,7 +152,7 @@ def _scrapes() -> Panel:
     return (
         panels.lines(
             "Thời gian Prometheus đọc số liệu",
-            "Mỗi lần Prometheus đọc số liệu của máy thu thập mất bao lâu. Nguồn: scrape_duration_seconds.",
+            "Mỗi lần Prometheus đọc số liệu của máy chủ thu thập mất bao lâu. Nguồn: scrape_duration_seconds.",
             [Line(f"max by (instance) (scrape_duration_seconds{{{JOB}}})", "{{instance}}")],
             "s",
         )

@@ -35,7 +35,7 @@ def level() -> Variable:
 
 
 def facility(*, several: bool) -> Variable:
-    """`$facility`: shown by name, its value is the id."""
+    """`$facility`: several, or all; or one, for the board of one facility. Shown by name, its value is the id."""
     # `.*` up to the next label, for a name may hold quotation marks
     pattern = '/facility="(?<value>[^"]*)",.*,name="(?<text>.*)",ownership="/'
     expression = 'query_result(nhipso_facility_info{area=~"$area", level=~"$level"})'
@@ -43,7 +43,7 @@ def facility(*, several: bool) -> Variable:
     return _all(built) if several else built
 
 
-def indicators(catalogue: Catalogue, first: Sequence[str]) -> Variable:
+def indicator(catalogue: Catalogue, first: Sequence[str]) -> Variable:
     """`$indicator`: several, or all; `first`: those chosen when nobody has chosen."""
     found = words.indicators(catalogue)
     built = builders.CustomVariable("indicator").label("Chỉ số").values(_choices(found))
@@ -51,14 +51,6 @@ def indicators(catalogue: Catalogue, first: Sequence[str]) -> Variable:
     if first:
         current = models.VariableOption(selected=True, text=[found[one] for one in first], value=list(first))
     return built.multi(True).include_all(True).all_value(".*").current(current)
-
-
-def indicator(catalogue: Catalogue, first: str) -> Variable:
-    """`$indicator`: one; `first`: the one shown when nobody has chosen."""
-    found = words.indicators(catalogue)
-    current = models.VariableOption(selected=True, text=found[first], value=first)
-    built = builders.CustomVariable("indicator").label("Chỉ số").values(_choices(found))
-    return built.multi(False).include_all(False).current(current)
 
 
 def _query(name: str, label: str, expression: str, kind: int) -> builders.QueryVariable:

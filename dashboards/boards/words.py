@@ -23,9 +23,27 @@ ALERTS = {
     "CategoriesUnmapped": "Nhiều giá trị chưa khai báo",
     "DataQualityFinding": "Số liệu có điểm bất thường",
     "ConfirmationOverdue": "Quá hạn xác nhận",
-    "CollectorDown": "Máy thu thập ngừng",
+    "CollectorDown": "Máy chủ thu thập ngừng",
     "LoopDead": "Việc nền ngừng chạy",
 }
+KINDS = {
+    "his.sql": "HIS (cơ sở dữ liệu)",
+    "his.bhyt_xml": "Tệp XML gửi giám định BHYT",
+    "emr.sql": "Bệnh án điện tử (cơ sở dữ liệu)",
+    "emr.fhir": "Bệnh án điện tử (FHIR)",
+    "einvoice.xml": "Hóa đơn điện tử (tệp XML)",
+    "einvoice.viettel": "Hóa đơn điện tử Viettel",
+    "einvoice.vnpt": "Hóa đơn điện tử VNPT",
+    "einvoice.misa": "Hóa đơn điện tử MISA",
+    "einvoice.bkav": "Hóa đơn điện tử Bkav",
+    "einvoice.fpt": "Hóa đơn điện tử FPT",
+    "office.sql": "Quản lý văn bản (cơ sở dữ liệu)",
+    "survey.sql": "Khảo sát hài lòng (cơ sở dữ liệu)",
+    "sheet.file": "Bảng tính (tệp)",
+    "sheet.upload": "Bảng tính nộp trên cổng",
+}
+"""The kinds of sources, by the names that adapters and the portal give them."""
+UNITS = {"cases": "số trường hợp", "facilities": "số cơ sở"}
 SEVERITIES = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Thông tin"}
 CONFIRMATIONS = {
     "open": "Chờ xác nhận",
@@ -35,7 +53,7 @@ CONFIRMATIONS = {
 }
 FINDINGS = {code: words.vi for code, words in findings.WORDS.items()}
 GOOD, NEAR, BAD = Verdict.MET.colour, Verdict.NEAR.colour, Verdict.BELOW.colour
-OTHER, GREY = Verdict.INSUFFICIENT.colour, Verdict.NO_DATA.colour
+GREY = Verdict.NO_DATA.colour
 SEVERITY_COLOURS = {"critical": BAD, "warning": NEAR, "info": GREY}
 CONFIRMATION_COLOURS = {"open": GREY, "confirmed": GOOD, "disputed": BAD, "reopened": NEAR}
 
