@@ -1,5 +1,6 @@
 """A province made up for measuring: as many facilities and days as asked for, every measure of each told every day."""
 
+import gc
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import httpx
 
 from benchmarks.batches import MEASURES, enrol
 from benchmarks.processes import processor
+from collector.__main__ import COLLECT
 from collector.people import People
 from collector.store import Connection, Store, as_text, tallies
 from collector.store.people import Person
@@ -27,6 +29,11 @@ PLANS = sorted((Path(__file__).resolve().parent.parent / "config" / "plans").glo
 
 
 _QUIET_SECONDS = 6.0
+
+
+def as_served() -> None:
+    """This process collects garbage from now on as a serving collector does."""
+    gc.set_threshold(*COLLECT)
 
 
 def measured_by() -> Yardstick:

@@ -32,9 +32,9 @@ from contract.errors import AwayError, ConfigError, NhipsoError, PortalError
 from contract.problems import sentences
 
 Day = click.DateTime(["%Y-%m-%d"])
-# A province is a million objects that stay, and a full collection looks at all of them: a third of a second in which
-# nobody gets a page. Hardly anything of ours is in cycles, so it may be rare (by default 700, 10, 10).
-_COLLECT = 100_000, 20, 50
+COLLECT = 100_000, 20, 50
+"""A province is a million objects that stay, and a full collection looks at all of them: a third of a second in which
+nobody gets a page. Hardly anything of ours is in cycles, so it may be rare (by default 700, 10, 10)."""
 
 
 class _Group(click.Group):
@@ -138,7 +138,7 @@ def serve(context: click.Context) -> None:
         channel = serving.context(settings)
         Access(store, settings.revocations).apply_revocations(now())
         app = create_app(settings, store)
-        gc.set_threshold(*_COLLECT)
+        gc.set_threshold(*COLLECT)
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: sys.exit(0))  # uvicorn gives the signal back when it has ended all answers
         uvicorn.run(
