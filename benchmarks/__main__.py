@@ -5,15 +5,13 @@ With names of programs, those only: `python -m benchmarks standings growth`.
 
 import json
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
 from benchmarks.folders import show
+from benchmarks.processes import rows_of
 
 PROGRAMS = (
     *("his_sql", "bhyt_xml", "einvoice_xml", "agent_weight", "ingest", "ingest_postgresql", "catch_up"),
@@ -26,20 +24,15 @@ def main(names: list[str]) -> str | None:
     """Run these, each in a process of its own, and show all; returns which could not be run."""
     rows: list[dict[str, Any]] = []
     failed = {}
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for name in track(names, "Đo"):
-            try:
-                rows += pool.submit(_rows, name).result()
-            except Exception as error:  # the others have taken half an hour, or will
-                failed[name] = error
-            _RESULTS.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    show(rows)
+    for name in track(names, "Đo"):
+        try:
+            rows += rows_of(name)
+        except Exception as error:  # the others have taken half an hour, or will
+            failed[name] = error
+        _RESULTS.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    if rows:
+        show(rows)
     return "".join(f"{name}: {error!r}\n" for name, error in failed.items()) or None
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = import_module(f"benchmarks.{name}").run()
-    return found
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""What a process of this machine takes (Linux), and a way to wait for it."""
+"""What a process of this machine takes (Linux), a way to wait for it, and a new one for a benchmark."""
 
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 MIB = 1024 * 1024
 
@@ -46,3 +50,14 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("it did not come to that")
         time.sleep(0.05)
+
+
+def rows_of(program: str) -> list[dict[str, Any]]:
+    """What a benchmark says, run in a new process: its memory is its own. Raises what it raises."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_run, program).result()
+
+
+def _run(program: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = import_module(f"benchmarks.{program}").run()
+    return found

@@ -5,7 +5,8 @@ A scrape only joins what is ready.
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import inf
 
@@ -34,6 +35,8 @@ class Exposition:
         """Held only while pieces are exchanged or joined: a scrape never waits for the database."""
         self._state: State | None = None
         self._others: Mapping[Family, bytes] = {}
+        self._agents: Mapping[tuple[object, ...], Mapping[Family, bytes]] = {}
+        """The lines of each agent, by what they were made from."""
         self._others_at: datetime | None = None
         self._have_others_moved = True
         self._bodies: dict[tuple[int, int], bytes] = {}
@@ -78,20 +81,38 @@ class Exposition:
     def _of_province(self, state: State) -> Mapping[Family, bytes]:
         """What belongs to no facility: agents, plans, scopes."""
         with self._store.read() as connection:
-            agents = samples.of_agents(access.agents(connection), access.all_facilities(connection))
+            agents, facilities = access.agents(connection), access.all_facilities(connection)
+        said = [(one, facilities.get(one["id"], [])) for one in agents]
+        # most have said nothing since
+        known, keys = self._agents, [(tuple(one.values()), tuple(places)) for one, places in said]
+        self._agents = {
+            key: known.get(key) or samples.text(samples.of_agent(*one)) for key, one in zip(keys, said, strict=True)
+        }
         plans = samples.of_plans(self._yardstick, local_day(state.moment))
         scopes = samples.of_scopes(one for one in state.scopes if one.window in self._province.exported)
-        return samples.text(agents) | samples.text(plans) | samples.text(scopes)
+        return _joined(self._agents.values()) | samples.text(plans) | samples.text(scopes)
 
     def _render(self, places: Mapping[str, Place], number: int, of: int) -> bytes:
-        here = [place.text for one, place in places.items() if of == 1 or _bucket(one, of) == number - 1]
+        here = _pieces(place.text for one, place in places.items() if of == 1 or _bucket(one, of) == number - 1)
         parts = []
         for family in metrics.OF_FACILITY:
-            parts += [samples.head(family).encode(), *(text[family] for text in here if family in text)]
+            parts += [samples.head(family).encode(), *here[family]]
         if number == 1:
             for family in (*metrics.OF_SCOPE, *metrics.OF_AGENT):
                 parts += [samples.head(family).encode(), self._others.get(family, b"")]
         return b"".join(parts)
+
+
+def _pieces(texts: Iterable[Mapping[Family, bytes]]) -> Mapping[Family, list[bytes]]:
+    found: dict[Family, list[bytes]] = defaultdict(list)
+    for text in texts:
+        for family, lines in text.items():
+            found[family].append(lines)
+    return found
+
+
+def _joined(texts: Iterable[Mapping[Family, bytes]]) -> dict[Family, bytes]:
+    return {family: b"".join(pieces) for family, pieces in _pieces(texts).items()}
 
 
 def _shard(text: str | None) -> tuple[int, int]:

@@ -137,22 +137,21 @@ def of_plans(yardstick: Yardstick, today: date) -> Iterator[Sample]:
         yield metrics.DEADLINE, place, _timestamp(deadline + timedelta(days=1))
 
 
-def of_agents(agents: Sequence[Mapping[str, object]], facilities: Mapping[str, Sequence[str]]) -> Iterator[Sample]:
-    """Agents as they reported themselves; `facilities`: those each speaks for."""
-    for one in agents:
-        name, pushed = (str(one["id"]),), one["last_push_at"]
-        yield metrics.AGENT_INFO, (*name, str(one["version"] or "")), 1
-        for facility in facilities.get(name[0], ()):
-            yield metrics.AGENT_FACILITY, (*name, facility), 1
-        yield metrics.AGENT_PUSH, name, pushed.timestamp() if isinstance(pushed, datetime) else 0
-        for family, column in (
-            (metrics.AGENT_WAITING, "waiting"),
-            (metrics.AGENT_PARKED, "parked"),
-            (metrics.AGENT_SKEW, "skew_seconds"),
-        ):
-            value = one[column]
-            if isinstance(value, int | float):
-                yield family, name, value
+def of_agent(one: Mapping[str, object], facilities: Iterable[str]) -> Iterator[Sample]:
+    """An agent as it reported itself; `facilities`: those it speaks for."""
+    name, pushed = (str(one["id"]),), one["last_push_at"]
+    yield metrics.AGENT_INFO, (*name, str(one["version"] or "")), 1
+    for facility in facilities:
+        yield metrics.AGENT_FACILITY, (*name, facility), 1
+    yield metrics.AGENT_PUSH, name, pushed.timestamp() if isinstance(pushed, datetime) else 0
+    for family, column in (
+        (metrics.AGENT_WAITING, "waiting"),
+        (metrics.AGENT_PARKED, "parked"),
+        (metrics.AGENT_SKEW, "skew_seconds"),
+    ):
+        value = one[column]
+        if isinstance(value, int | float):
+            yield family, name, value
 
 
 @lru_cache(maxsize=100_000)
