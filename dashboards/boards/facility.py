@@ -110,7 +110,8 @@ def _standings(catalogue: Catalogue) -> Panel:
         panels.rows(
             "Các chỉ số của cơ sở",
             "Kết quả 30 ngày đến hết ngày ghi ở cột “Số liệu đến”, so với chỉ tiêu của kế hoạch đang có hiệu lực. "
-            "“Còn thiếu” là số trường hợp phải thêm để đạt chỉ tiêu; “Rõ hình thức” là phần đã phân loại được; “Đủ "
+            f"{words.PERIODS}“Còn thiếu” là số trường hợp phải thêm để đạt chỉ tiêu; “Rõ hình thức” là phần đã "
+            "phân loại được; “Đủ "
             "ngày” là phần ngày đã có số liệu. Bấm vào tên chỉ số để xem diễn biến ở bên dưới; muốn xem nhiều chỉ số "
             "thì chọn ở đầu bảng.",
             {letter: f"max by (indicator) ({expression})" for letter, expression in asked.items()},
@@ -139,7 +140,8 @@ def _share(settings: Settings) -> Panel:
     panel = panels.lines(
         "Tỷ lệ so với lộ trình và chỉ tiêu",
         "Tỷ lệ 30 ngày của chỉ số, mức mà lộ trình yêu cầu vào từng ngày, và chỉ tiêu của kế hoạch đang có hiệu lực. "
-        "Chỗ trống là lúc không có số liệu. Nguồn: nhipso_indicator_ratio, nhipso_road_ratio, nhipso_target_ratio.",
+        f"{words.PERIODS}Chỗ trống là lúc không có số liệu. Nguồn: nhipso_indicator_ratio, nhipso_road_ratio, "
+        "nhipso_target_ratio.",
         [
             Line(f'max(nhipso_indicator_ratio{{{_INDICATOR}, window="30d"}})', "Tỷ lệ 30 ngày", panels.SHARE_LINE),
             Line(f"max(nhipso_road_ratio{{{_INDICATOR}}})", "Lộ trình", panels.ROAD_LINE, (3, 6)),

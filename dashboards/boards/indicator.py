@@ -72,8 +72,8 @@ def _trend() -> Panel:
     panel = panels.lines(
         "Diễn biến",
         "Tỷ lệ 30 ngày của toàn tỉnh và của từng loại cơ sở, so với chỉ tiêu. Nếu kế hoạch giao chỉ tiêu theo số cơ sở "
-        "thì có thêm tỷ lệ cơ sở đạt, và từng loại cơ sở cũng tính theo số cơ sở. Nguồn: nhipso_scope_ratio, "
-        "nhipso_scope_target_ratio.",
+        f"thì có thêm tỷ lệ cơ sở đạt, và từng loại cơ sở cũng tính theo số cơ sở. {words.PERIODS}"
+        "Nguồn: nhipso_scope_ratio, nhipso_scope_target_ratio.",
         [
             Line(f"max({cases})", "Toàn tỉnh, theo số trường hợp", panels.SHARE_LINE),
             Line(
@@ -123,7 +123,8 @@ def _ranking() -> Panel:
         panels.rows(
             "Các cơ sở, từ cao đến thấp",
             "Tỷ lệ 30 ngày của từng cơ sở, số trường hợp phía sau tỷ lệ, chỉ tiêu và số trường hợp còn thiếu. “So "
-            "với trước” là số điểm phần trăm chênh lệch với 30 ngày liền trước. Nguồn: nhipso_indicator_ratio.",
+            f"với trước” là số điểm phần trăm chênh lệch với kỳ liền trước. {words.PERIODS}"
+            "Nguồn: nhipso_indicator_ratio.",
             {letter: f"max by (facility, name, area) ({queries.named(one)})" for letter, one in asked.items()},
             [
                 NAME,
@@ -156,8 +157,8 @@ def _areas() -> Panel:
         panels.rows(
             "Từng địa bàn",
             "Tỷ lệ chung của mỗi địa bàn trong 30 ngày (gộp các cơ sở trên địa bàn) và số cơ sở đạt. Nếu kế hoạch giao "
-            "chỉ tiêu theo số cơ sở thì tỷ lệ, “Đạt” và “Tổng” cũng tính theo số cơ sở. Nguồn: nhipso_scope_ratio, "
-            "nhipso_scope_target_ratio, nhipso_scope_facilities.",
+            f"chỉ tiêu theo số cơ sở thì tỷ lệ, “Đạt” và “Tổng” cũng tính theo số cơ sở. {words.PERIODS}"
+            "Nguồn: nhipso_scope_ratio, nhipso_scope_target_ratio, nhipso_scope_facilities.",
             asked | facilities,
             [
                 Column("name", "Địa bàn"),

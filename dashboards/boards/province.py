@@ -123,8 +123,8 @@ def indicator_tile(title: str, selector: str) -> stat.Panel:
     panel = panels.tiles(
         title,
         "Tỷ lệ chung của toàn tỉnh trong 30 ngày đến hết hôm qua: tổng số trường hợp đạt chia tổng số trường hợp, "
-        "không phải trung bình các tỷ lệ. Nếu kế hoạch giao chỉ tiêu theo số cơ sở thì là tỷ lệ cơ sở đạt. Chỉ tiêu "
-        "lấy từ kế hoạch đang có hiệu lực, màu theo kết quả so với chỉ tiêu. Nguồn: nhipso_scope_ratio.",
+        f"không phải trung bình các tỷ lệ. {words.PERIODS}Nếu kế hoạch giao chỉ tiêu theo số cơ sở thì là tỷ lệ cơ sở "
+        "đạt. Chỉ tiêu lấy từ kế hoạch đang có hiệu lực, màu theo kết quả so với chỉ tiêu. Nguồn: nhipso_scope_ratio.",
         found,
         SHARE,
     )
@@ -166,8 +166,8 @@ def _facilities(settings: Settings) -> Panel:
     return (
         panels.matrix(
             "Kết quả của từng cơ sở",
-            "Kết quả 30 ngày qua của mỗi cơ sở ở mỗi chỉ số; dấu – là chỉ số không tính cho loại cơ sở đó. Bấm vào "
-            "tên cơ sở để xem chi tiết. Nguồn: nhipso_indicator_verdict.",
+            "Kết quả 30 ngày qua của mỗi cơ sở ở mỗi chỉ số; dấu – là chỉ số không tính cho loại cơ sở đó. "
+            f"{words.PERIODS}Bấm vào tên cơ sở để xem chi tiết. Nguồn: nhipso_indicator_verdict.",
             queries.named(verdict),
             [NAME, CODE, AREA],
             "indicator",

@@ -9,6 +9,8 @@ from dashboards.boards.sdk import models
 
 NOTHING = "Chưa có số liệu"
 ABSENT = "–"
+PERIODS = "Chỉ số tính theo quý hoặc năm thì lấy quý, năm gần nhất có số liệu. "
+"""Beside every "30 ngày" that stands for all indicators (architecture.md, "Windows")."""
 LEVELS = {code: one.vi for code, one in facility.LEVELS.items()}
 OWNERSHIPS = {code: one.vi for code, one in facility.OWNERSHIPS.items()}
 ALERTS = {
