@@ -33,6 +33,21 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(office: Office) -> N
         assert compare_metadata(context, metadata) == []
 
 
+def test_on_postgresql_nobody_waits_for_ever_and_days_are_read_whatever_the_server_likes(
+    migrated_postgres_url: str, tmp_path: Path
+) -> None:
+    office = Office(migrated_postgres_url, tmp_path)
+    with office.store.write() as connection:
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET DateStyle = 'German'")
+    office.store.close()  # what a database likes holds for new connections
+    office.push(office.speaker("12001"), [a_tally(TODAY, counts={"cash": 1})])
+    assert office.data().by_day("payments") == {TODAY: {"cash": 1}}
+    with office.store.read() as connection:
+        assert connection.scalar(sa.text("SHOW lock_timeout")) == "30s"
+    office.store.close()
+
+
 def test_a_commit_on_sqlite_is_synced_to_the_disk(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'c'}")
     with store.write() as connection:

@@ -28,6 +28,8 @@ _OURS = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.NotSupportedError, sa.e
 # json.dumps would make one anew for each text.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 Connection = sa.Connection
+# A writer that waits longer than this for another is told that the database is away.
+_PATIENCE_SECONDS = 30
 
 
 class Store:
@@ -42,8 +44,7 @@ class Store:
             if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
                 raise ConfigError("cơ sở dữ liệu của collector phải là SQLite hoặc PostgreSQL")
             self.is_sqlite = parsed.drivername == "sqlite"
-            # a writer that waits longer than this for another is told that the database is away
-            wait, seconds = ("timeout", 30) if self.is_sqlite else ("connect_timeout", 10)
+            wait, seconds = ("timeout", _PATIENCE_SECONDS) if self.is_sqlite else ("connect_timeout", 10)
             waits = {} if wait in parsed.query else {wait: seconds}
             self.engine = sa.create_engine(
                 parsed, connect_args=waits, pool_size=10, max_overflow=20, pool_timeout=10, hide_parameters=True
@@ -54,6 +55,8 @@ class Store:
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            sa.event.listen(self.engine, "connect", _prepare_postgresql)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -170,6 +173,12 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    connection.execute(f"SET lock_timeout = '{_PATIENCE_SECONDS}s'")
+    connection.execute("SET DateStyle = 'ISO'")  # days are read as text (tallies.by_day), whatever the server likes
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
