@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ import yaml
 from benchmarks.folders import row, show
 from benchmarks.province import PLANS, fill, serving
 from collector.store import Store
-from collector.store.tables import agent, source, tally
+from collector.store.tables import agent, facility, source, tally
 from contract import catalogue, metrics, plan
 from contract.calendar import Calendar
 from contract.days import local_day, now
@@ -47,7 +48,7 @@ from demo.running import reserve
 MINUTE, _DAY = 60, 86400
 DAYS = 62
 EVALUATIONS = 3
-_HASTE = 15
+_HASTE = 8
 """How many times as often as shipped groups are evaluated here; none may become shorter than its evaluation."""
 _DAILY = (metrics.ROAD, metrics.RATIO, metrics.VERDICT)
 _BY_MINUTE = (metrics.SOURCE_UP, metrics.AGENT_WAITING)
@@ -103,6 +104,9 @@ def _make(directory: Path, case: Case) -> None:
         ids = fill(store, case.facilities, DAYS)
         with store.write() as connection:
             connection.execute(agent.update().values(waiting=0, parked=0, skew_seconds=0, last_push_at=now()))
+            # of whom nothing is expected yet, or nothing was heard, less is told
+            long_ago = now() - timedelta(days=DAYS)
+            connection.execute(facility.update().values(registered_at=long_ago, last_push_at=now()))
             if case.calm:
                 _calm(connection, [one for n, one in enumerate(ids) if n % 10])
 

@@ -76,6 +76,31 @@ def test_a_facilitys_page_says_each_verdict_in_words_with_the_counts_behind_it(
     assert "Content-Security-Policy" in answer.headers
 
 
+def test_a_period_is_named_where_figures_are_of_a_period(office: Office, http: httpx.Client) -> None:
+    this_year = local_day(now()).year
+    speaker = office.speaker("12003")
+    source = a_source("survey", facilities=["12003"], measures=["satisfaction"], read_at=now().isoformat())
+    sent = [
+        a_tally(f"{year}-01-01", counts=counts, facility="12003", source="survey", measure="satisfaction")
+        for year, counts in (
+            (this_year - 1, {"satisfied": 30, "neutral": 40}),
+            (this_year, {"satisfied": 60, "neutral": 40}),
+        )
+    ]
+    office.push(speaker, sent, [source], at=now())
+    enter(office, http, "12003")
+    page, detail = (
+        " ".join(re.sub(r"<[^>]+>", "", unescape(http.get(path).text)).replace("\N{NO-BREAK SPACE}", " ").split())
+        for path in ("/facilities/12003", "/facilities/12003/indicators/satisfaction")
+    )
+    assert f"năm {this_year}: 60 / 100" in page
+    assert f"42,9 %năm {this_year - 1}" in page
+    assert "chỉ số tính theo tháng, quý, năm: kỳ gần nhất có số liệu" in page
+    assert f"60 / 100 trong năm {this_year}." in detail
+    assert f"Kỳ trước, năm {this_year - 1}: 42,9 %." in detail
+    assert "30 ngày trước đó" not in detail
+
+
 def test_a_facility_that_never_spoke_has_a_page_that_says_what_to_do(office: Office, http: httpx.Client) -> None:
     enter(office, http, "12002")
     answer = http.get("/facilities/12002")

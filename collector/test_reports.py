@@ -15,6 +15,7 @@ from collector.reports.gathering import gather
 from collector.reports.periods import Period, between, parse
 from collector.standings import standing_over
 from collector.store import manual as manual_figures
+from contract.catalogue import Cadence
 from contract.days import LOCAL, DayRange, midnight
 from contract.errors import BadRequestError, NotFoundError
 from contract.verdict import Verdict
@@ -128,6 +129,11 @@ def test_figures_are_written_as_vietnamese_readers_write_them() -> None:
     assert typography.percent(Fraction(1)) == "100,0\u00a0%"
     assert typography.long_day(date(2026, 2, 5)) == "ngày 05 tháng 02 năm 2026".replace(" ", "\u00a0")
     assert typography.long_day(date(2026, 9, 15)) == "ngày 15 tháng 9 năm 2026".replace(" ", "\u00a0")
+    october = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+    names: dict[Cadence, str] = {"monthly": "tháng 10/2026", "quarterly": "quý IV/2026", "yearly": "năm 2026"}
+    for cadence, name in names.items():
+        assert typography.period(cadence, october) == name.replace(" ", "\u00a0")
+    assert typography.period("working", october) == ""
     assert typography.clean("Hoà\u0323\x00  B\r\nC") == "Hoạ̀ B C"
 
 

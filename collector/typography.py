@@ -10,6 +10,9 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+from contract.catalogue import Cadence
+from contract.days import DayRange
+
 NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
 _POINT_AND_COMMA = str.maketrans(",.", ".,")
@@ -55,6 +58,20 @@ def month(value: date) -> str:
     """`tháng 9 năm 2026`, `tháng 02 năm 2026`: January and February have two digits (Nghị định 30/2020/NĐ-CP)."""
     digits = f"{value.month:02}" if value.month < 3 else str(value.month)
     return NBSP.join(("tháng", digits, "năm", str(value.year)))
+
+
+def period(cadence: Cadence, days: DayRange) -> str:
+    """`tháng 10/2026`, `quý III/2026`, `năm 2026`: the calendar period whose days these are; "" of a daily measure."""
+    first = days.first
+    match cadence:
+        case "monthly":
+            return f"tháng{NBSP}{first:%m/%Y}"
+        case "quarterly":
+            return f"quý{NBSP}{('I', 'II', 'III', 'IV')[first.month // 3]}/{first.year}"
+        case "yearly":
+            return f"năm{NBSP}{first.year}"
+        case _:
+            return ""
 
 
 def listed(names: Sequence[str], most: int, what: str) -> str:

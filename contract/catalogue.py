@@ -44,6 +44,8 @@ class Measure(_Entry):
     day_vi: str = Field(min_length=1)
     day_en: str = Field(min_length=1)
     unit: Literal["case", "VND"] = "case"
+    noun_vi: str = Field(default="ca", min_length=1)
+    """What a sentence calls what is counted: “334 ca”, “12 văn bản”."""
     cadence: Cadence = "daily"
     min_base: int = Field(default=30, ge=1)
     categories: dict[Code, Category] = Field(min_length=1)

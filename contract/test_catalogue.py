@@ -97,6 +97,17 @@ def test_only_amounts_are_in_money_and_only_inspections_need_no_thirty_cases() -
     assert unusual == {"inspections": 1, "payment_amount": 30 * 100_000}
 
 
+def test_what_is_counted_has_a_word_that_sentences_use() -> None:
+    nouns = {code: one.noun_vi for code, one in load().measures.items()}
+    asked = {"payments": "ca", "payment_amount": "đồng", "documents": "văn bản", "work_records": "hồ sơ"}
+    assert {code: nouns[code] for code in asked} == asked
+    assert nouns["satisfaction"] == nouns["procedure_opinions"] == "ý kiến"
+    content = shipped()
+    content["measures"]["payments"]["noun_vi"] = ""
+    (problem,) = problems_of(content)
+    assert "payments.noun_vi" in problem
+
+
 def test_the_procedures_of_the_department_apply_to_it_alone() -> None:
     indicators = load().indicators
     own = [code for code in indicators if code.startswith("procedure_") or code == "inspection_digital"]

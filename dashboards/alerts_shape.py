@@ -5,7 +5,7 @@ marks every series of the target as gone at once), a silent facility, and a labe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from contract import metrics
@@ -32,7 +32,15 @@ class Alert:
     dropped: tuple[str, ...] = ()
     """Labels that the expression carries for the texts only: were they kept, a new value would be a new alert."""
     hold_seconds: float = 0
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    in_labels: bool = False
+    """`summary` and `description` are made of labels in `{}` (alerts_figures.sentence), the latter where there is said.
+
+    For what alerts by the hundred.
+    """
+    of_plan: bool = False
+    """It ends when the plan does, by the label plan_until."""
+    further: str = ""
+    """With `in_labels`: a template that ends the description."""
 
 
 def series(family: Family, *labels: str, where: str = "") -> str:
@@ -57,17 +65,40 @@ def held(alert: Alert) -> str:
     return f'{now}\nor on ({by})\nlabel_replace({before}, "name", "Cơ sở $1", "facility", "(.*)")'
 
 
+def begun(alert: str, expression: str, pairs: str, *labels: str, silent_hours: float) -> str:
+    """`expression`, which begins only where data is expected and comes; what stands already goes on.
+
+    `pairs`: an expression that has everything which may alert, by `labels`.
+    """
+    awake = (
+        f"{metrics.FACILITY_EXPECTED.name} <= time()\n"
+        f"and on (facility) {series(metrics.FACILITY_PUSH, 'facility')} > time() - {number(silent_hours * 3600)}"
+    )
+    by = ", ".join(labels)
+    standing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+    may = f"{pairs}\nand on (facility) ({indented(awake)})\nor on ({by})\n{standing}"
+    return f"{expression}\nand on ({by}) ({indented(may)})"
+
+
 def replaced(expression: str, label: str, by: str, texts: Mapping[str, str], otherwise: str = "") -> str:
     """`expression` with a new `label`: the text of what its label `by` is (a code, or several as `a|b`).
 
     `otherwise`: what it is for all others; `$1` is what `by` is itself.
     """
     if otherwise:
-        expression = f'label_replace({expression}, "{label}", "{otherwise}", "{by}", "(.*)")'
+        expression = relabelled(expression, label, otherwise, by, "(.*)")
     for code, text in texts.items():
-        quoted = text.replace("$", "$$").replace("\\", r"\\").replace('"', r"\"")
-        expression = f'label_replace({expression},\n"{label}", "{quoted}", "{by}", "{code}")'
+        expression = relabelled(expression, label, text.replace("$", "$$"), by, code)
     return expression
+
+
+def relabelled(expression: str, label: str, text: str, by: str, pattern: str) -> str:
+    """PromQL's label_replace: `label` is `text`, with `$1` and so on, where the label `by` is like `pattern`."""
+    return f'label_replace({expression},\n"{label}", "{_quoted(text)}", "{by}", "{_quoted(pattern)}")'
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\t", r"\t")
 
 
 def indented(expression: str) -> str:

@@ -159,19 +159,21 @@ def _route(settings: Settings) -> _Node:
 def _of_facilities(settings: Settings, matchers: Sequence[str], repeat: str) -> _Node:
     """Alerts of facilities: each to the facility, then to the Sở; never on a public holiday."""
     mute = {"mute_time_intervals": [HOLIDAYS]}
+    # a line of 150 facilities that fails is not 150 letters to the Sở
+    pooled = {"group_by": ["area", "alertname"], **mute}
     facilities = [
         {"matchers": [f"facility={_quoted(place.id)}"], "receiver": f"facility {place.id}", "continue": True, **mute}
         for place in _reachable(settings)
     ]
     areas = [
-        {"matchers": [f"area={_quoted(area)}"], "receiver": f"area {area}", **mute}
+        {"matchers": [f"area={_quoted(area)}"], "receiver": f"area {area}", **pooled}
         for area in (settings.mail.areas if settings.mail else ())
     ]
     return {
         "matchers": [_OF_A_FACILITY, *matchers],
         "receiver": "province",
         "repeat_interval": repeat,
-        "routes": [*facilities, *areas, {"receiver": "province", **mute}],
+        "routes": [*facilities, *areas, {"receiver": "province", **pooled}],
     }
 
 

@@ -3,16 +3,16 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import yaml
 
 from contract import metrics
-from contract.plan import Plan
 from dashboards import alerts_collector, alerts_facilities, alerts_indicators
+from dashboards.alerts_figures import DESCRIPTION, PLAN_UNTIL, SUMMARY, told
 from dashboards.alerts_shape import Alert, duration, held
-from dashboards.alerts_words import BLIND, complete, planned, titled
+from dashboards.alerts_words import BLIND, SEEING, complete, titled
 from dashboards.settings import Settings
 
 FILE = "prometheus/rules/nhipso.yml"
@@ -27,14 +27,16 @@ ALERTS = (
 _TIMES_RARER = {"indicators": 4}
 # Below five minutes: what cannot be scraped is held by what fired at the evaluation before (alerts_shape.held).
 _RAREST_SECONDS = 240
+# On the day after a plan's last its alerts end, and by their annotation say why. Rules are built once a night.
+_NAMED_AFTER_ITS_END = timedelta(days=7)
 _ANNOTATIONS = ("summary", "description", "runbook_url", "link")
 
 
 def files(settings: Settings, today: date) -> Mapping[str, str]:
-    """Path → text: the rules. Plans that are over on `today` are not named in them any more."""
-    plans = [one for one in settings.plans if not one.is_over(today)]
+    """Path → text: the rules. Plans that have been over for a week on `today` are not named in them any more."""
+    plans = [one for one in settings.plans if not one.is_over(today - _NAMED_AFTER_ITS_END)]
     parts = {
-        "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue),
+        "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue, plans),
         "facilities": alerts_facilities.alerts(settings.alerts),
         "collector": alerts_collector.alerts(settings.alerts),
     }
@@ -42,7 +44,7 @@ def files(settings: Settings, today: date) -> Mapping[str, str]:
         {
             "name": f"nhipso-{part}",
             "interval": duration(min(settings.alerts.interval_seconds * _TIMES_RARER.get(part, 1), _RAREST_SECONDS)),
-            "rules": [_rule(one, settings, plans) for one in alerts],
+            "rules": [_rule(one, settings) for one in alerts],
         }
         for part, alerts in parts.items()
     ]
@@ -64,36 +66,45 @@ def problems(settings: Settings, files: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _rule(alert: Alert, settings: Settings, plans: list[Plan]) -> dict[str, Any]:
+def _rule(alert: Alert, settings: Settings) -> dict[str, Any]:
     portal = str(settings.general.portal_url).rstrip("/")
     runbook = str(settings.general.runbook_url or f"{portal}/docs/runbook")
     annotations = {
-        "summary": alert.summary,
-        "description": BLIND + alert.description + "{{ end }}" if alert.labels else alert.description,
+        **_texts(alert),
         "link": portal + alert.page,
         "runbook_url": f"{runbook}#{alert.name.lower()}",
-        **alert.annotations,
     }
     return {
         "alert": alert.name,
-        "expr": _expression(alert, settings, plans),
+        "expr": _expression(alert, settings),
         **({"for": duration(alert.hold_seconds)} if alert.hold_seconds else {}),
         # an empty label is no label
         "labels": {"severity": alert.severity, **dict.fromkeys(_dropped(alert), "")},
-        "annotations": {name: complete(text) for name, text in annotations.items()},
+        "annotations": annotations,
     }
 
 
-def _expression(alert: Alert, settings: Settings, plans: list[Plan]) -> str:
+def _texts(alert: Alert) -> dict[str, str]:
+    if alert.in_labels:
+        further = SEEING.format(alert.further) if alert.further else ""
+        # by plan_until a message says “Kế hoạch hết hiệu lực”, not “đã đạt”, when the alert ends after that day
+        until = {"plan_until": PLAN_UNTIL} if alert.of_plan else {}
+        return {"summary": SUMMARY, "description": DESCRIPTION + further, **until}
+    description = BLIND + alert.description + "{{ end }}" if alert.labels else alert.description
+    return {"summary": complete(alert.summary), "description": complete(description)}
+
+
+def _expression(alert: Alert, settings: Settings) -> str:
     if not alert.labels:
         return alert.expression
     found = titled(held(alert), alert.labels, settings.catalogue)
-    return planned(found, plans) if "plan" in alert.dropped else found
+    return told(found, (*alert.labels, "area"), alert.summary, alert.description) if alert.in_labels else found
 
 
 def _dropped(alert: Alert) -> list[str]:
-    titles = ("title", "unit") if {"indicator", "measure"} & set(alert.labels) else ()
-    return [*(["name"] if alert.labels else []), *titles, *alert.dropped]
+    if alert.in_labels or not alert.labels:
+        return []
+    return ["name", *(["title"] if "measure" in alert.labels else []), *alert.dropped]
 
 
 def _problems_of(rule: Mapping[str, Any]) -> Iterator[str]:

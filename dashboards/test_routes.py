@@ -503,6 +503,24 @@ def test_one_hospitals_indicators_come_in_one_vietnamese_mail_and_their_end_in_a
 
 
 @pytest.mark.slow
+def test_when_a_line_fails_each_facility_gets_its_letter_and_the_so_one_for_each_area(tmp_path: Path) -> None:
+    silent = [
+        an_alert("FacilitySilent", labels={"facility": one, "area": area, "indicator": ""})
+        for one, _, area, _ in PLACES
+    ]
+    with smtp() as (letters, port):
+        text = QUICK + MAIL.replace("[mail.areas]\n'{area}' = [\"dia-ban@so.example.vn\"]\n", "")
+        with alertmanager(tmp_path, written(tmp_path, settings_of(tmp_path, text, port))) as client:
+            fire(client, now(), *silent)
+            wait_until(lambda: len(letters.got) == 4)
+            to_so = letters.to(*PROVINCE)
+            assert len(letters.to(*OF_HOSPITAL)) == len(letters.to("ttyt@a.example.vn")) == 1
+            # two facilities of one area, one of another; the third has no address of its own
+            assert sorted(plain(one).count("Cảnh báo từ") for one in to_so) == [1, 2]
+            assert sorted(one["Subject"].endswith("(và 1 cảnh báo khác)") for one in to_so) == [False, True]
+
+
+@pytest.mark.slow
 def test_silence_holds_back_what_it_explains_and_the_collectors_absence_all_but_the_watchdog(tmp_path: Path) -> None:
     silent, below = an_alert("FacilitySilent", labels={"indicator": ""}), an_alert()
     explained = [an_alert(name, labels={"source": "his", "agent": "a1"}) for name in routes.EXPLAINED_BY_SILENCE]

@@ -5,7 +5,8 @@ import pytest
 from contract import metrics
 from contract.metrics import Family
 from contract.verdict import Verdict
-from dashboards import alerts_collector
+from dashboards import alerts_collector, rules
+from dashboards.test_rules import TODAY, some_settings
 from dashboards.test_rules_fire import FIGURES, HOSPITAL, Check, Scene, check, moment, steps
 
 __all__ = ["check"]
@@ -30,12 +31,14 @@ def unexpected() -> Scene:
 def falling(**changed: float) -> Scene:
     before = {metrics.PREVIOUS: changed.get("before", 0.6144), metrics.PREVIOUS_DENOMINATOR: changed.get("base", 2500)}
     scene = hospital().stands({**FIGURES, **before, metrics.VERDICT: changed.get("verdict", 7)})
+    scene.speaks()
     return scene if "fires" in changed else scene.is_quiet("IndicatorFalling", _HOUR)
 
 
 def test_a_share_that_falls_fires_unless_it_is_small_numbers_or_cannot_be_judged(check: Check) -> None:
     summary = f"{HOSPITAL}: {_INDICATOR} giảm mạnh so với 30 ngày trước đó"
     text = f"{HOSPITAL}, {_INDICATOR}: {_SHARE}.\n30 ngày trước đó đạt 61,4 % trên 2.500 ca: giảm 14,2 điểm phần trăm."
+    text += "\nChỉ tiêu ≥ 60 % theo Kế hoạch cải cách hành chính 2026; còn thiếu 334 ca."
     check(
         falling(fires=1).fires("IndicatorFalling", 2 * _HOUR, summary, text, indicator="cashless"),
         falling(before=0.57),
@@ -45,9 +48,52 @@ def test_a_share_that_falls_fires_unless_it_is_small_numbers_or_cannot_be_judged
     )
 
 
+def test_a_share_of_quarters_falls_against_the_quarter_before(check: Check) -> None:
+    indicator, name = "procedure_satisfaction", "“Hài lòng về giải quyết TTHC”"
+    scene = hospital().speaks()
+    figures = {**FIGURES, metrics.PREVIOUS: 0.9, metrics.PREVIOUS_DENOMINATOR: 50, metrics.VERDICT: 4}
+    for family, value in figures.items():
+        if family not in (metrics.TARGET, metrics.MISSING):
+            scene.has(family, value, indicator=indicator)
+    text = (
+        f"{HOSPITAL}, {name}: đạt 47,2 % (1.234/2.612 ý kiến trong quý I/1970, số liệu đến ngày 02/01/1970).\n"
+        "Quý trước đó đạt 90,0 % trên 50 ý kiến: giảm 42,8 điểm phần trăm."
+    )
+    summary = f"{HOSPITAL}: {name} giảm mạnh so với quý trước đó"
+    check(scene.fires("IndicatorFalling", 2 * _HOUR, summary, text, indicator=indicator))
+
+
+@pytest.mark.parametrize("why", ["silent", "paused", "new"])
+def test_nothing_begins_where_no_data_is_expected_or_comes_but_what_stood_goes_on(check: Check, why: str) -> None:
+    before = {metrics.PREVIOUS: 0.6144, metrics.PREVIOUS_DENOMINATOR: 2500, metrics.VERDICT: 7}
+    labels = {"indicator": "cashless", "finding": "frozen"}
+
+    # evaluated as often as in production: what stood is seen by the evaluation before
+    step, at = 4 * _MINUTE, 3 * _HOUR
+    text = rules.files(some_settings(silent_hours=1), TODAY)[rules.FILE]
+
+    def scene(doubt: int) -> Scene:
+        """The finding stands from so many hours on."""
+        found = Scene(step=step).has(metrics.FACILITY_INFO, 1).stands({**FIGURES, **before})
+        found.has(metrics.FINDING, steps(("_", doubt * 15), (1, 400)) if doubt else 1, finding="frozen")
+        pushed = 0 if why == "silent" else f"0+{step}x400"
+        expected: dict[str, float | str] = {"new": 9e6, "paused": steps((-9e6, 15), ("stale", 1)), "silent": -9e6}
+        return found.has(metrics.FACILITY_PUSH, pushed).has(metrics.FACILITY_EXPECTED, expected[why])
+
+    later = scene(2).is_quiet("DataQualityFinding", at)
+    told = f"{HOSPITAL}, {_INDICATOR}: nhiều ngày liền có số liệu giống hệt nhau.\nHiện {_SHARE}. "
+    told += "Bằng chứng ở trang của cơ sở."
+    first = scene(0)
+    if why in ("silent", "paused"):
+        first.fires("DataQualityFinding", at, f"{HOSPITAL}: {_INDICATOR}: số liệu lặp lại", told, **labels)
+    else:
+        first.is_quiet("DataQualityFinding", at).is_quiet("IndicatorFalling", at)
+    check(later, first, text=text)
+
+
 def on_the_way(road: float | str, share: float | str = 0.4724, verdict: float | str = 5) -> Scene:
     figures = {**FIGURES, metrics.ROAD: road, metrics.RATIO: share, metrics.VERDICT: verdict}
-    scene = Scene(step=6 * _HOUR).is_registered().stands({**figures, metrics.AS_OF: 17 * _HOUR})
+    scene = Scene(step=6 * _HOUR).is_registered().speaks().stands({**figures, metrics.AS_OF: 17 * _HOUR})
     return scene.has(metrics.DEADLINE, 30 * _DAY - 7 * _HOUR)
 
 
@@ -69,6 +115,12 @@ def test_behind_the_road_for_a_week_fires_and_the_day_it_is_back_ends_it(check: 
     )
 
 
+def test_a_road_that_runs_away_from_a_silent_facility_is_no_news_of_it(check: Check) -> None:
+    figures = {**FIGURES, metrics.ROAD: "0.45+0.005x99", metrics.AS_OF: 17 * _HOUR}
+    scene = Scene(step=6 * _HOUR).is_registered().stands(figures).has(metrics.FACILITY_PUSH, 6 * _HOUR)
+    check(scene.is_quiet("OffTheRoad", 9 * _DAY, 16 * _DAY))
+
+
 def unmapped(cases: float, base: float = 2612, verdict: float = 5) -> Scene:
     figures = {**FIGURES, metrics.DENOMINATOR: base, metrics.VERDICT: verdict}
     return hospital().stands({**figures, metrics.SOURCE_UNMAPPED: cases})
@@ -79,12 +131,19 @@ def test_unmapped_categories_fire_above_five_percent_of_the_base(check: Check) -
     summary = f"{HOSPITAL}: nguồn his có giá trị chưa khai báo ở {measure}"
     text = (
         f"{HOSPITAL}, nguồn his: {{}} ca trong 30 ngày của {measure} mang giá trị chưa được khai báo, "
-        "quá 5 % số ca tính được. Các ca này chưa được tính vào tỷ lệ nào."
+        "quá 5 % tổng số tính được. Phần này chưa được tính vào tỷ lệ nào."
     )
     alert = "CategoriesUnmapped"
+    paid = hospital().has(metrics.SOURCE_UNMAPPED, 5_000_000, measure="payment_amount")
+    paid.has(metrics.DENOMINATOR, 20_000_000, indicator="cashless_amount")
+    paid.has(metrics.VERDICT, 5, indicator="cashless_amount")
+    money = summary.replace("Lần nộp tiền của người bệnh", "Số tiền người bệnh nộp")
+    in_money = text.format("5.000.000").replace(" ca ", " đồng ")
+    in_money = in_money.replace("Lần nộp tiền của người bệnh", "Số tiền người bệnh nộp")
     check(
         unmapped(131).fires(alert, _HOUR, summary, text.format(131), **labels),
         unmapped(5000, base=0, verdict=2).fires(alert, _HOUR, summary, text.format("5.000"), **labels),
+        paid.fires(alert, _HOUR, money, in_money, source="his", measure="payment_amount"),
         unmapped(130).is_quiet(alert, _HOUR),
         unmapped(20, base=25, verdict=3).is_quiet(alert, _HOUR),
         unmapped(0, base=0, verdict=1).is_quiet(alert, _HOUR),
@@ -94,10 +153,10 @@ def test_unmapped_categories_fire_above_five_percent_of_the_base(check: Check) -
 def test_a_finding_fires_while_it_stands_but_what_stands_still_has_its_own_alert(check: Check) -> None:
     what, labels = "nhiều ngày liền có số liệu giống hệt nhau", {"indicator": "cashless", "finding": "frozen"}
     text = f"{HOSPITAL}, {_INDICATOR}: {what}.\nHiện {_SHARE}. Bằng chứng ở trang của cơ sở."
-    scene = hospital().stands(FIGURES).has(metrics.FINDING, steps((1, 3), (0, 9)), finding="frozen")
-    scene.fires("DataQualityFinding", _HOUR, f"{HOSPITAL}: {_INDICATOR}: {what}", text, **labels)
-    still = hospital().stands(FIGURES).has(metrics.FINDING, 1, finding="stands_still")
-    gone = hospital().stands(FIGURES)
+    scene = hospital().speaks().stands(FIGURES).has(metrics.FINDING, steps((1, 3), (0, 9)), finding="frozen")
+    scene.fires("DataQualityFinding", _HOUR, f"{HOSPITAL}: {_INDICATOR}: số liệu lặp lại", text, **labels)
+    still = hospital().speaks().stands(FIGURES).has(metrics.FINDING, 1, finding="stands_still")
+    gone = hospital().speaks().stands(FIGURES)
     check(
         scene.is_quiet("DataQualityFinding", 5 * _HOUR),
         still.is_quiet("DataQualityFinding", _HOUR),
@@ -121,6 +180,20 @@ def test_a_silent_facility_fires_after_a_day_but_not_new_nor_paused(check: Check
         paused.is_quiet(alert, 30 * _HOUR),
         unexpected().has(metrics.FACILITY_PUSH, 0).is_quiet(alert, 30 * _HOUR),
         hospital().has(metrics.FACILITY_PUSH, "0+3600x40").is_quiet(alert, 30 * _HOUR),
+    )
+
+
+def test_agents_have_a_quarter_of_an_hour_to_come_back_after_the_collector_was_away(check: Check) -> None:
+    alert, day = "FacilitySilent", 24 * 12
+    # looked at every five minutes; the agent is back after ten
+    back = Scene(step=5 * _MINUTE).is_registered()
+    back.has(metrics.FACILITY_PUSH, steps((0, day + 3), (f"{(day + 3) * 300}", 9)))
+    away = Scene(step=5 * _MINUTE).is_registered().has(metrics.FACILITY_PUSH, 0)
+    rest = ". Các con số đang hiện là của lần gửi cuối; cảnh báo về chỉ số được giữ nguyên, không phải đã đạt."
+    texts = (f"{HOSPITAL}: không gửi số liệu về Sở", f"{HOSPITAL} chưa gửi số liệu lần nào{rest}")
+    check(
+        back.is_quiet(alert, *(one * 300 for one in range(day, day + 9))),
+        away.is_quiet(alert, (day + 2) * 300).fires(alert, (day + 3) * 300, *texts),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from collector import charts
+from collector import charts, typography, windows
 from collector.figures import FacilityData, load
 from collector.pages.door import person_of, reader
 from collector.pages.facility import place_of, unmapped
@@ -85,7 +85,13 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
     owners = [claim.source for claim in data.counted(indicator.measure)]
     with parts.store.read() as connection:
         corrected = corrections.newest(connection, [each.id for each in owners], indicator.measure, _MOST_CORRECTIONS)
-    windows = {name: place.standings[name][one.code] for name in ("today", "7d", "30d", "month", "quarter", "year")}
+    measure = parts.catalogue.measures[indicator.measure]
+    by_window = {name: place.standings[name][one.code] for name in ("today", "7d", "30d", "month", "quarter", "year")}
+    before = (
+        windows.period(measure.cadence, standing.days.first - timedelta(days=1))
+        if windows.is_long(measure.cadence)
+        else None
+    )
     return page(
         found,
         "detail.html",
@@ -93,11 +99,13 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
         facility=place.facility,
         code=one.code,
         indicator=indicator,
-        measure=parts.catalogue.measures[indicator.measure],
+        measure=measure,
         standing=standing,
+        period=typography.period(measure.cadence, standing.days),
+        before=before and typography.period(measure.cadence, before),
         since=place.below.get(one.code),
         compared=place.compared[one.code],
-        windows=windows,
+        windows=by_window,
         bounds=list(parts.yardstick.all_bound(one.code, place.facility, local_day(one.moment) - timedelta(days=1))),
         categories=_categories(one, data),
         days=_days(one, data),

@@ -1,15 +1,16 @@
 """A facility's page: where it stands on every indicator, from which sources, what is doubtful, alerts and answers."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
 from collector import alerts as answers
-from collector import confirm
+from collector import confirm, typography, windows
 from collector.pages.door import reader, writer
 from collector.pages.rendering import Reader, page
 from collector.parts import Parts, parts_of
@@ -18,6 +19,7 @@ from collector.standings import Standing
 from collector.store import alerts, corrections, registry
 from collector.store.people import Person
 from collector.store.tallies import Source
+from contract.catalogue import Catalogue
 from contract.days import now
 from contract.errors import BadRequestError, NotFoundError
 from contract.findings import WORDS
@@ -101,6 +103,7 @@ def shown(
         below=[one for one in rows if one.verdict is Verdict.BELOW],
         unmapped=list(unmapped(place.sources)),
         catalogue=parts.catalogue,
+        periods=_periods(parts.catalogue, rows),
         alerts=told,
         answered=answered,
         problem=problem,
@@ -137,3 +140,14 @@ def unmapped(sources: Iterable[Source], measure: str | None = None) -> Iterator[
 def _applying(place: Place) -> list[Standing]:
     found = list(place.standings["30d"].values())
     return [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]
+
+
+def _periods(catalogue: Catalogue, rows: Iterable[Standing]) -> Mapping[str, tuple[str, str]]:
+    """Indicator → the period of its figures and the one before, of those that are not counted by days."""
+    found = {}
+    for one in rows:
+        cadence = catalogue.measures[catalogue.indicators[one.indicator].measure].cadence
+        if windows.is_long(cadence):
+            before = windows.period(cadence, one.days.first - timedelta(days=1))
+            found[one.indicator] = (typography.period(cadence, one.days), typography.period(cadence, before))
+    return found

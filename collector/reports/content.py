@@ -249,7 +249,7 @@ def _told(row: Row, catalogue: Catalogue, previous: str, alone: bool) -> Iterato
 
 def unit_of(indicator: str, catalogue: Catalogue) -> str:
     """What the counts of an indicator are counts of."""
-    return "đồng" if catalogue.measures[catalogue.indicators[indicator].measure].unit == "VND" else "ca"
+    return catalogue.measures[catalogue.indicators[indicator].measure].noun_vi
 
 
 def _verdict(row: Row, alone: bool) -> Verdict:
@@ -288,7 +288,7 @@ def _row_cells(row: Row, catalogue: Catalogue, alone: bool) -> list[Cell]:
 
 def _followed_cells(one: Followed, catalogue: Catalogue) -> list[Cell]:
     measure = catalogue.measures[one.follow.measure]
-    unit = "đồng" if measure.unit == "VND" else "ca"
+    unit = measure.noun_vi
     now, before = (None if found is None else found.total() for found in (one.now, one.before))
     said = Verdict.NO_DATA.vi if now is None else f"{number(now)}{NBSP}{unit}"
     past = "Kỳ trước chưa có số liệu" if before is None else f"Kỳ trước {number(before)}{NBSP}{unit}"
