@@ -8,6 +8,7 @@ leak: above all in metrics, logs, reports, exports, and answers to others.
 import io
 import json
 import logging
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -139,7 +140,7 @@ def told(here: Province, tmp_path: Path, log: str) -> dict[str, str]:
     api = ("facilities", "standings", "tallies", "alerts", "scopes", "manual", "digests?from=2026-01-01&to=2026-12-31")
     token = here.caller("admin token").headers
     answers = {
-        "metrics": [http.get("/metrics", headers=here.caller("prometheus").headers)],
+        "metrics": [_scraped(here)],
         "pages": [http.get(path, headers={**admin, **BROWSER}) for path in pages],
         "api": [http.get(f"/api/v1/{path}", headers=token) for path in api]
         + [http.get("/api/v1/tallies", headers={**token, "Accept": "text/csv"})],
@@ -157,6 +158,15 @@ def told(here: Province, tmp_path: Path, log: str) -> dict[str, str]:
     places["names of files"] = " ".join(map(str, kept))
     places["log"] = log
     return places
+
+
+def _scraped(here: Province) -> httpx.Response:
+    """/metrics once it tells of the agent too, which it does every five seconds."""
+    headers, deadline = here.caller("prometheus").headers, time.monotonic() + 20
+    while mark("version") not in (found := here.http.get("/metrics", headers=headers)).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
 
 
 def _reports(office: Office) -> Iterator[bytes]:
