@@ -161,12 +161,14 @@ def told(here: Province, tmp_path: Path, log: str) -> dict[str, str]:
 
 
 def _scraped(here: Province) -> httpx.Response:
-    """/metrics once it tells of the agent too, which it does every five seconds."""
-    headers, deadline = here.caller("prometheus").headers, time.monotonic() + 20
-    while mark("version") not in (found := here.http.get("/metrics", headers=headers)).text:
-        assert time.monotonic() < deadline
+    """/metrics once it tells of all that it is to tell; what is of agents comes every five seconds."""
+    headers, deadline = here.caller("prometheus").headers, time.monotonic() + 10
+    asked = [mark(name) for name, places in WHERE.items() if "metrics" in places]
+    while True:
+        found = here.http.get("/metrics", headers=headers)
+        if all(one in found.text for one in asked) or time.monotonic() > deadline:
+            return found
         time.sleep(0.1)
-    return found
 
 
 def _reports(office: Office) -> Iterator[bytes]:
