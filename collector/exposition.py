@@ -37,8 +37,8 @@ class Exposition:
         self._others: Mapping[Family, bytes] = {}
         self._agents: Mapping[tuple[object, ...], Mapping[Family, bytes]] = {}
         """The lines of each agent, by what they were made from."""
-        self._others_at: datetime | None = None
-        self._have_others_moved = True
+        self._told: tuple[State, datetime] | None = None
+        """What `_others` were made from, and when."""
         self._bodies: dict[tuple[int, int], bytes] = {}
 
     def refresh(self, moment: datetime, patience: float = inf) -> int:
@@ -47,21 +47,19 @@ class Exposition:
         """
         looked = self._province.refresh(moment, patience)
         state, others = self._province.state, self._others
-        is_new = state is not self._state
-        has_pools = self._state is None or state.scopes is not self._state.scopes
-        self._have_others_moved |= is_new
-        if has_pools or self._are_others_due(moment):
-            others = self._of_province(state)
-            self._others_at, self._have_others_moved = moment, False
-        if is_new or others is not self._others:
+        if self._are_others_due(state, moment):
+            others, self._told = self._of_province(state), (state, moment)
+        if state is not self._state or others is not self._others:
             with self._lock:
                 self._state, self._others, self._bodies = state, others, {}
         return looked
 
-    def _are_others_due(self, moment: datetime) -> bool:
-        """Hundreds of agents, of which one has pushed, are told of no more often than pooled figures."""
-        at = self._others_at
-        return self._have_others_moved and (at is None or moment - at >= POOL_PERIOD)
+    def _are_others_due(self, state: State, moment: datetime) -> bool:
+        """With new pools; hundreds of agents, of which one has pushed, are told of no more often than those."""
+        if self._told is None:
+            return True
+        known, at = self._told
+        return state.scopes is not known.scopes or (state is not known and moment - at >= POOL_PERIOD)
 
     def body(self, shard: str | None = None) -> bytes:
         """The text of all facilities, or of shard `i/n` (i = 1 … n, by a stable hash of the facility id).
@@ -82,12 +80,13 @@ class Exposition:
         """What belongs to no facility: agents, plans, scopes."""
         with self._store.read() as connection:
             agents, facilities = access.agents(connection), access.all_facilities(connection)
-        said = [(one, facilities.get(one["id"], [])) for one in agents]
-        # most have said nothing since
-        known, keys = self._agents, [(tuple(one.values()), tuple(places)) for one, places in said]
-        self._agents = {
-            key: known.get(key) or samples.text(samples.of_agent(*one)) for key, one in zip(keys, said, strict=True)
-        }
+        texts: dict[tuple[object, ...], Mapping[Family, bytes]] = {}
+        for one in agents:
+            places = tuple(facilities.get(one["id"], ()))
+            key = (*one.values(), places)
+            # most have said nothing since
+            texts[key] = self._agents.get(key) or samples.text(samples.of_agent(one, places))
+        self._agents = texts
         plans = samples.of_plans(self._yardstick, local_day(state.moment))
         scopes = samples.of_scopes(one for one in state.scopes if one.window in self._province.exported)
         return _joined(self._agents.values()) | samples.text(plans) | samples.text(scopes)

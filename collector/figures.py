@@ -44,6 +44,10 @@ class FacilityData:
     _last_read: dict[tuple[str, date], datetime | None] = field(default_factory=dict)
     _newest_period: dict[tuple[str, Cadence, date], DayRange | None] = field(default_factory=dict)
 
+    def expected_sources(self, today: date) -> list[Source]:
+        """Those that are not retired."""
+        return [one for one in self.sources if not one.is_retired(today)]
+
     def counted(self, measure: str) -> list[Claim]:
         """The claims that count, the oldest first (a check source is compared, never added)."""
         return [claim for claim in self.claims.get(measure, []) if claim.source.role == "count"]

@@ -94,7 +94,7 @@ def expected_days_behind(
     0: today or yesterday had one, or nothing was expected since. None: it never had one, is retired, or counts only
     what has no daily figures. A day is expected by how regularly its weekday has had cases (`_due`).
     """
-    if source.last_day is not None and source.last_day < today:
+    if source.is_retired(today):
         return None
     claims = [one for here in data.claims.values() for one in here if one.source.id == source.id]
     claims = [

@@ -20,7 +20,6 @@ from collector.store import Store, registry
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.days import DayRange, midnight
-from contract.verdict import Verdict
 
 Format = Literal["openmetrics", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -77,8 +76,7 @@ class History:
 
     def _said(self, data: FacilityData, day: date) -> Iterator[Sample]:
         for one in standings.standings(data, self.yardstick, self._end(day), self.windows):
-            if one.verdict is not Verdict.NOT_APPLICABLE:
-                yield from samples.of_window(one)
+            yield from samples.of_window(one)
         yield from self._told(data, day)
 
     def _told(self, data: FacilityData, day: date) -> Iterator[Sample]:

@@ -106,7 +106,7 @@ class Places:
             },
             findings=doubts,
             months=months,
-            sources=_counting(data, today),
+            sources=data.expected_sources(today),
             silent_since=_silent_since(by_window["30d"].values()),
             past=past,
             text=self._text(past, data, by_window["today"], today),
@@ -128,7 +128,7 @@ class Places:
             until=self._until(data, moment),
             facility=data.facility,
             standings={**before.standings, "today": found},
-            sources=_counting(data, today),
+            sources=data.expected_sources(today),
             text=self._text(before.past, data, found, today),
         )
 
@@ -142,10 +142,6 @@ class Places:
         told = found.values() if "today" in self.exported else ()
         now = samples.text(samples.of_today(data, self.yardstick, told, today, self.with_tallies))
         return {**past, **{family: past.get(family, b"") + lines for family, lines in now.items()}}
-
-
-def _counting(data: FacilityData, today: date) -> list[Source]:
-    return [one for one in data.sources if one.last_day is None or one.last_day >= today]
 
 
 def _silent_since(found: Iterable[Standing]) -> datetime | None:

@@ -17,7 +17,6 @@ from collector.findings import Finding, expected_days_behind
 from collector.scopes import ScopeStanding
 from collector.standings import Figures, Standing, below_since, is_complete
 from collector.store.registry import Facility
-from collector.store.tallies import Source
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.catalogue import UNKNOWN, Catalogue
@@ -71,7 +70,7 @@ def of_past(
     days before, and where the road is today.
     """
     today = local_day(moment)
-    for source in _expected(data, today):
+    for source in data.sources:
         behind = expected_days_behind(data, source, yardstick.catalogue, yardstick.calendar, today)
         if behind is not None:
             yield metrics.SOURCE_BEHIND, (source.facility, source.name, source.kind), behind
@@ -216,13 +215,8 @@ def of_day(data: FacilityData, catalogue: Catalogue, day: date) -> Iterator[Samp
                 yield metrics.TALLY, (data.facility.id, code, category), counts[category]
 
 
-def _expected(data: FacilityData, today: date) -> Iterator[Source]:
-    """Of a source that is retired nothing more is expected."""
-    return (one for one in data.sources if one.last_day is None or one.last_day >= today)
-
-
 def _of_sources(data: FacilityData, today: date) -> Iterator[Sample]:
-    for source in _expected(data, today):
+    for source in data.expected_sources(today):
         place = (source.facility, source.name, source.kind)
         if source.ok is not None:
             yield metrics.SOURCE_UP, place, int(source.ok)
@@ -260,7 +254,7 @@ def _of_registry(one: Facility, data: FacilityData, today: date) -> Iterator[Sam
 
 def _uploaded(data: FacilityData, today: date) -> Iterator[datetime]:
     """Of a facility that has nothing but uploaded sheets: when the next is expected."""
-    sources = list(_expected(data, today))
+    sources = data.expected_sources(today)
     if all(one.kind == sheets.KIND for one in sources):
         yield from (one.read_at + sheets.PERIOD for one in sources if one.read_at is not None)
 

@@ -1,8 +1,8 @@
 """What an alert says of its figures, as labels: PromQL writes figures, days and sentences as Vietnamese readers do.
 
 Prometheus expands the templates of every alert anew at each evaluation: there a query or a regular expression takes a
-part of a millisecond for each alert, a label that the expression brings along some microseconds. So the template of an
-alert on figures is little more than `{{ $labels.said }}`.
+part of a millisecond for each alert, a label that the expression brings along some microseconds. So the texts of alerts
+on figures are written here; what that costs instead, for pairs without an alert too, says DECISIONS 89.
 """
 
 import re
@@ -15,6 +15,7 @@ from contract.catalogue import Catalogue, Measure
 from contract.plan import Operator, Plan, Target
 from contract.verdict import Verdict
 from dashboards.alerts_shape import indented, relabelled, replaced, series, spoken
+from dashboards.alerts_words import LOST
 
 PAIR = ("facility", "indicator")
 MONTH = '{window="30d"}'
@@ -173,8 +174,7 @@ def told(expression: str, by: Iterable[str], summary: str, description: str) -> 
 
     To set a label to "" in a rule instead would be one more template for each alert.
     """
-    blind = "{name}: đang mất liên lạc với máy chủ thu thập, cảnh báo được giữ như trước."
-    expression = sentence(sentence(expression, "summary", summary), "description", blind)
+    expression = sentence(sentence(expression, "summary", summary), "description", "{name}" + LOST)
     expression = sentence(expression, "description", description, ["said"])
     named = _joined(expression, "__name__", r"\t", "summary", "description", "plan_until")
     return f"max by ({', '.join((*by, '__name__'))}) ({named})"

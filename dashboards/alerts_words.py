@@ -36,12 +36,9 @@ NAME = "{{ $labels.name }}"
 SOURCE = "{{ $labels.source }}"
 INDICATOR = "“{{ $labels.title }}”"
 MOMENT = _DEFINITIONS["moment"].replace("toTime .", "toTime $value")
+LOST = ": đang mất liên lạc với máy chủ thu thập, cảnh báo được giữ như trước."
 # What an alert says that fires only because nobody can see that it does not.
-BLIND = (
-    "{{ if lt $value -1e300 }}"
-    + NAME
-    + ": đang mất liên lạc với máy chủ thu thập, cảnh báo được giữ như trước.{{ else }}"
-)
+BLIND = "{{ if lt $value -1e300 }}" + NAME + LOST + "{{ else }}"
 
 
 # What an alert says besides, unless that is so.

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from collector import charts, typography, windows
+from collector import charts
 from collector.figures import FacilityData, load
 from collector.pages.door import person_of, reader
-from collector.pages.facility import place_of, unmapped
+from collector.pages.facility import periods, place_of, unmapped
 from collector.pages.rendering import Reader, page, target
 from collector.parts import Parts, parts_of
 from collector.places import Place
@@ -85,13 +85,8 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
     owners = [claim.source for claim in data.counted(indicator.measure)]
     with parts.store.read() as connection:
         corrected = corrections.newest(connection, [each.id for each in owners], indicator.measure, _MOST_CORRECTIONS)
-    measure = parts.catalogue.measures[indicator.measure]
-    by_window = {name: place.standings[name][one.code] for name in ("today", "7d", "30d", "month", "quarter", "year")}
-    before = (
-        windows.period(measure.cadence, standing.days.first - timedelta(days=1))
-        if windows.is_long(measure.cadence)
-        else None
-    )
+    windows = {name: place.standings[name][one.code] for name in ("today", "7d", "30d", "month", "quarter", "year")}
+    period, before = periods(parts.catalogue, [standing]).get(one.code, ("", ""))
     return page(
         found,
         "detail.html",
@@ -99,13 +94,13 @@ def detail(found: Annotated[Reader, Depends(reader)], one: Annotated[_Asked, Dep
         facility=place.facility,
         code=one.code,
         indicator=indicator,
-        measure=measure,
+        measure=parts.catalogue.measures[indicator.measure],
         standing=standing,
-        period=typography.period(measure.cadence, standing.days),
-        before=before and typography.period(measure.cadence, before),
+        period=period,
+        before=before,
         since=place.below.get(one.code),
         compared=place.compared[one.code],
-        windows=by_window,
+        windows=windows,
         bounds=list(parts.yardstick.all_bound(one.code, place.facility, local_day(one.moment) - timedelta(days=1))),
         categories=_categories(one, data),
         days=_days(one, data),

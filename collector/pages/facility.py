@@ -103,7 +103,7 @@ def shown(
         below=[one for one in rows if one.verdict is Verdict.BELOW],
         unmapped=list(unmapped(place.sources)),
         catalogue=parts.catalogue,
-        periods=_periods(parts.catalogue, rows),
+        periods=periods(parts.catalogue, rows),
         alerts=told,
         answered=answered,
         problem=problem,
@@ -142,7 +142,7 @@ def _applying(place: Place) -> list[Standing]:
     return [one for one in found if one.verdict is not Verdict.NOT_APPLICABLE]
 
 
-def _periods(catalogue: Catalogue, rows: Iterable[Standing]) -> Mapping[str, tuple[str, str]]:
+def periods(catalogue: Catalogue, rows: Iterable[Standing]) -> Mapping[str, tuple[str, str]]:
     """Indicator → the period of its figures and the one before, of those that are not counted by days."""
     found = {}
     for one in rows:

@@ -58,6 +58,10 @@ class Source:
     unmapped: str
     unmapped_cases: str
 
+    def is_retired(self, day: date) -> bool:
+        """Whether an operator has retired it before `day`: nothing more is expected of it."""
+        return self.last_day is not None and self.last_day < day
+
     @property
     def failing(self) -> dict[str, datetime | None]:
         """Measure that cannot be read → when it was last read; None: not known."""
@@ -83,7 +87,7 @@ class Claim:
 
     def is_retired(self, day: date) -> bool:
         """Whether an operator has retired the source before `day`."""
-        return self.source.last_day is not None and day > self.source.last_day
+        return self.source.is_retired(day)
 
     def adds_to(self, other: "Claim", day: date) -> bool:
         """Whether both count `day`: other parts, or the cut-over day (the last of one, the first of the other)."""
