@@ -11,12 +11,14 @@ from fractions import Fraction
 from functools import cache, lru_cache
 
 from collector import confirm, sheets
+from collector.clauses import Subject, clauses
 from collector.confirm import Month
 from collector.figures import FacilityData
 from collector.findings import Finding, expected_days_behind
 from collector.scopes import ScopeStanding
 from collector.standings import Figures, Standing, below_since, is_complete
 from collector.store.registry import Facility
+from collector.thresholds import Thresholds
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.catalogue import UNKNOWN, Catalogue
@@ -75,20 +77,23 @@ def of_past(
         if behind is not None:
             yield metrics.SOURCE_BEHIND, (source.facility, source.name, source.kind), behind
     yield from _of_checks(data, today)
+    changed = ((indicator, "changed_after_confirmation") for indicator, _ in confirm.changed(months))
+    doubted = [*((one.indicator, one.code) for one in doubts), *changed]
     for one in found:
         yield from of_window(one)
         if one.window == "30d":
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
-                yield from _of_standing(one, data, yardstick, *compared[one.indicator], moment)
+                subject = _subject(one, data, yardstick.catalogue, *compared[one.indicator], yardstick.thresholds)
+                yield from _of_standing(subject, data, moment)
+                if not subject.is_quiet or any(one.indicator == indicator for indicator, _ in doubted):
+                    yield metrics.SAID, (one.facility, one.indicator, *clauses(subject)), 1
     for month in months:
         yield metrics.CONFIRMATION, (data.facility.id, month.period, month.state), 1
         if month.due is not None:
             yield metrics.CONFIRMATION_DUE, (data.facility.id, month.period), month.due.timestamp()
-    for finding in doubts:
-        yield metrics.FINDING, (finding.facility, finding.indicator, finding.code), 1
-    for indicator, _ in confirm.changed(months):
-        yield metrics.FINDING, (data.facility.id, indicator, "changed_after_confirmation"), 1
+    for indicator, code in doubted:
+        yield metrics.FINDING, (data.facility.id, indicator, code), 1
 
 
 def of_today(
@@ -174,27 +179,40 @@ def of_window(one: Standing) -> Iterator[Sample]:
         yield metrics.RATIO, where, float(one.share)
 
 
-def _of_standing(
+def _subject(
     one: Standing,
     data: FacilityData,
-    yardstick: Yardstick,
+    catalogue: Catalogue,
     before: Figures,
     expected: Fraction | None,
-    moment: datetime,
-) -> Iterator[Sample]:
+    thresholds: Thresholds,
+) -> Subject:
+    code = catalogue.indicators[one.indicator].measure
+    measure = catalogue.measures[code]
+    return Subject(
+        one,
+        data.cadence(code, measure.cadence),
+        measure.noun_vi,
+        # who has told nothing for so long that there are no figures still has a last day
+        one.as_of or data.series(code).newest(),
+        before if one.as_of is not None and before.share is not None and is_complete(before, thresholds) else None,
+        expected if one.bound is not None else None,
+    )
+
+
+def _of_standing(subject: Subject, data: FacilityData, moment: datetime) -> Iterator[Sample]:
     """What is said of the 30 days only."""
+    one, before = subject.now, subject.before
     place = (one.facility, one.indicator)
     since = below_since(data, one, moment)
     yield metrics.BELOW_SINCE, place, since.timestamp() if since else 0
-    # who has told nothing for so long that there are no figures still has a last day
-    told = one.as_of or data.series(yardstick.catalogue.indicators[one.indicator].measure).newest()
-    if told is not None:
-        yield metrics.AS_OF, place, _timestamp(told)
+    if subject.told is not None:
+        yield metrics.AS_OF, place, _timestamp(subject.told)
     if one.as_of is not None:
         yield metrics.KNOWN, place, float(one.known)
-        if before.share is not None and is_complete(before, yardstick.thresholds):
-            yield metrics.PREVIOUS, place, float(before.share)
-            yield metrics.PREVIOUS_DENOMINATOR, place, before.denominator
+    if before is not None and before.share is not None:
+        yield metrics.PREVIOUS, place, float(before.share)
+        yield metrics.PREVIOUS_DENOMINATOR, place, before.denominator
     if one.completeness is not None:
         yield metrics.COMPLETENESS, place, float(one.completeness)
     if one.bound is not None:
@@ -202,8 +220,8 @@ def _of_standing(
         yield metrics.TARGET, plan, float(one.bound.ratio)
         if one.as_of is not None and one.missing is not None:
             yield metrics.MISSING, place, one.missing
-        if expected is not None:
-            yield metrics.ROAD, plan, float(expected)
+        if subject.road is not None:
+            yield metrics.ROAD, plan, float(subject.road)
 
 
 def of_day(data: FacilityData, catalogue: Catalogue, day: date) -> Iterator[Sample]:

@@ -38,6 +38,12 @@ def percent(share: Fraction) -> str:
     return f"{number(whole)},{rest}{NBSP}%"
 
 
+def threshold(ratio: Fraction | Decimal) -> str:
+    """A share that is asked for, exact: `95 %`, `92,5 %`."""
+    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator) if isinstance(ratio, Fraction) else ratio
+    return f"{number(exact * 100)}{NBSP}%"
+
+
 def number(value: int | Decimal) -> str:
     """`1.024`, `20,5`; as many decimals as the number has."""
     text = f"{value.normalize():,f}" if isinstance(value, Decimal) else f"{value:,d}"

@@ -45,6 +45,11 @@ DEADLINE = Family(
 ROAD = Family(
     "nhipso_road_ratio", (*_INDICATOR, "plan"), "Where the road to the target says the share should be today."
 )
+SAID = Family(
+    "nhipso_indicator_said",
+    (*_INDICATOR, "plan", "plan_until", "share", "target", "held", "than", "before", "road"),
+    "1 where an alert may be due: what it says of the 30 days, in clauses (Vietnamese).",
+)
 _SCOPE = ("scope", "name", "indicator")
 SCOPE_RATIO = Family(
     "nhipso_scope_ratio", (*_SCOPE, "window", "unit"), "Pooled share of a province, an area or a level."
@@ -100,7 +105,7 @@ AGENT_FACILITY = Family("nhipso_agent_facility", ("agent", "facility"), "1 for e
 
 OF_FACILITY = (
     *(RATIO, NUMERATOR, DENOMINATOR, PREVIOUS, PREVIOUS_DENOMINATOR, KNOWN, COMPLETENESS),
-    *(VERDICT, BELOW_SINCE, MISSING, AS_OF, TARGET, ROAD, TALLY),
+    *(VERDICT, BELOW_SINCE, MISSING, AS_OF, TARGET, ROAD, SAID, TALLY),
     *(SOURCE_UP, SOURCE_READ, SOURCE_NEWEST, SOURCE_BEHIND, SOURCE_UNMAPPED, SOURCE_DIFFERENCE),
     *(FACILITY_INFO, FACILITY_EXPECTED, FACILITY_PUSH, CONFIRMATION, CONFIRMATION_DUE, FINDING),
 )

@@ -1,12 +1,11 @@
 """Alerts on the figures themselves: below target, falling, off the road, unclassified, of doubtful quality."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from contract import findings, metrics
 from contract.catalogue import Catalogue
-from contract.plan import Plan
 from contract.verdict import Verdict
-from dashboards.alerts_figures import MONTH, PAIR, before, counted, figures, held, said, sentence, share, target, tenths
+from dashboards.alerts_figures import MONTH, PAIR, clauses, counted, lines, tenths
 from dashboards.alerts_shape import Alert, Severity, begun, duration, indented, number, replaced, series, spoken
 from dashboards.alerts_words import MOMENT, NAME, SOURCE, say
 from dashboards.settings import Alerts
@@ -15,30 +14,28 @@ _SOURCE = ("facility", "source", "measure")
 _FINDING = (*PAIR, "finding")
 _PAGE = "/facilities/{{ $labels.facility }}#{{ $labels.indicator }}"
 _TITLE = "{name}: “{title}” "
-_TEXT = "{name}, “{title}”: {said}"
-# ^ 0: the target lends its label, not its value
-_TARGET = f"{series(metrics.TARGET, *PAIR, 'plan')} ^ 0"
+_TEXT = "{name}, “{title}”: "
 _VERDICT = series(metrics.VERDICT, *PAIR)
 # How many times the gap to the road is looked at in the days of `off_road_days`.
 _LOOKS = 7
 
 
-def alerts(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> Iterator[Alert]:
-    """In the order in which people should read them; `plans`: those whose words are known."""
-    yield from _below(thresholds, catalogue, plans)
-    yield _falling(thresholds, catalogue, plans)
-    yield _off_the_road(thresholds, catalogue, plans)
+def alerts(thresholds: Alerts, catalogue: Catalogue) -> Iterator[Alert]:
+    """In the order in which people should read them."""
+    yield from _below(thresholds)
+    yield _falling(thresholds, catalogue)
+    yield _off_the_road(thresholds)
     yield _unmapped(thresholds, catalogue)
-    yield _finding(thresholds, catalogue)
+    yield _finding(thresholds)
 
 
-def _below(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> Iterator[Alert]:
+def _below(thresholds: Alerts) -> Iterator[Alert]:
     """A warning, and beside it a critical one from the deadline on.
 
     The warning goes on under the critical one (which inhibits it): if it ended, the deadline would look like recovery.
     """
     below = f"({series(metrics.BELOW_SINCE, *PAIR)} > 0) <= time() - {number(thresholds.below_hours * 3600)}"
-    against = f"({below})\n* on (facility, indicator) group_left (plan) {_TARGET}"
+    against = clauses(below, "plan", "plan_until", "share", "target", "held")
     over = f"{series(metrics.DEADLINE, 'indicator', 'plan')} <= time()"
     late = f"{against}\nand on (indicator, plan) {over}"
     cases: tuple[tuple[Severity, str, str], ...] = (
@@ -46,14 +43,12 @@ def _below(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> I
         ("critical", late, "đã quá hạn mà chưa đạt chỉ tiêu"),
     )
     for severity, expression, summary in cases:
-        found = figures(f"({indented(expression)})", catalogue, "missing", sure=["target", "verdict"])
-        found = held(target(share(found), plans))
         yield Alert(
             "IndicatorBelowTarget",
-            said(found, "share_said", "stop", "target_said", "held_said"),
+            lines(expression, "target", "held"),
             severity,
             summary=_TITLE + summary,
-            description=_TEXT,
+            description=_TEXT + "{share}.{target?}{held?}",
             further=f"\nChưa đạt từ {MOMENT}.",
             page=_PAGE,
             labels=PAIR,
@@ -62,7 +57,7 @@ def _below(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> I
         )
 
 
-def _falling(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> Alert:
+def _falling(thresholds: Alerts, catalogue: Catalogue) -> Alert:
     fall = f"{series(metrics.PREVIOUS, *PAIR)}\n- on (facility, indicator)\n{series(metrics.RATIO, *PAIR, where=MONTH)}"
     bases = [
         f"and on (facility, indicator) ({indented(_large(family, where, catalogue))})"
@@ -77,15 +72,13 @@ def _falling(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) ->
         *PAIR,
         silent_hours=thresholds.silent_hours,
     )
-    target_or_none = f"{_TARGET}\nor on (facility, indicator)\n{_VERDICT} ^ 0"
-    bound = f"({indented(expression)})\n* on (facility, indicator) group_left (plan) ({indented(target_or_none)})"
-    found = figures(bound, catalogue, "target", "missing", sure=["before", "base_before", "fall"])
+    found = lines(clauses(expression, "share", "target", "than", "before"), "before", "target")
     return Alert(
         name="IndicatorFalling",
-        expression=said(before(target(share(found), plans)), "share_said", "stop", "before_said", "target_said"),
+        expression=found,
         severity="warning",
         summary=_TITLE + "giảm mạnh so với {than?}",
-        description=_TEXT,
+        description=_TEXT + "{share}.{before?}{target?}",
         page=_PAGE,
         labels=PAIR,
         in_labels=True,
@@ -110,7 +103,7 @@ def _matchers(*texts: str) -> str:
     return "{" + ",".join(text for text in texts if text) + "}"
 
 
-def _off_the_road(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan]) -> Alert:
+def _off_the_road(thresholds: Alerts) -> Alert:
     """Behind the road at every look of the last days; where no verdict could be given, a look counts for nothing."""
     days = thresholds.off_road_days * 86400
     road = metrics.ROAD.name
@@ -133,16 +126,14 @@ def _off_the_road(thresholds: Alerts, catalogue: Catalogue, plans: Sequence[Plan
     # a silent facility's share stands still while its road goes on
     expression = begun("OffTheRoad", expression, _VERDICT, *PAIR, silent_hours=thresholds.silent_hours)
     late = tenths("late", indented(expression), (*PAIR, "plan"))
-    found = target(share(figures(late, catalogue, "target", "missing", sure=["road"])), plans)
-    found = sentence(found, "road_said", "; theo lộ trình, đến hôm nay phải đạt {road} %")
-    days_said = spoken(thresholds.off_road_days)
-    found = sentence(found, "late_said", f".\nChậm ít nhất {{late}} điểm phần trăm trong suốt {days_said} ngày qua.")
+    found = clauses(late, "plan_until", "share", "target", "road")
     return Alert(
         name="OffTheRoad",
-        expression=said(found, "share_said", "road_said", "late_said", "target_said"),
+        expression=lines(found, "target"),
         severity="warning",
         summary=_TITLE + "chậm so với lộ trình",
-        description=_TEXT,
+        description=_TEXT + "{share}; theo lộ trình, đến hôm nay phải đạt {road}.\n"
+        f"Chậm ít nhất {{late}} điểm phần trăm trong suốt {spoken(thresholds.off_road_days)} ngày qua.{{target?}}",
         page=_PAGE,
         labels=PAIR,
         in_labels=True,
@@ -180,20 +171,19 @@ def _unmapped(thresholds: Alerts, catalogue: Catalogue) -> Alert:
     )
 
 
-def _finding(thresholds: Alerts, catalogue: Catalogue) -> Alert:
+def _finding(thresholds: Alerts) -> Alert:
     # What stands still has an alert of its own, by source.
     told = series(metrics.FINDING, *_FINDING, where='{finding!="stands_still"}')
     expression = begun("DataQualityFinding", f"{told} == 1", told, *_FINDING, silent_hours=thresholds.silent_hours)
-    found = share(figures(f"({indented(expression)})", catalogue))
-    found = replaced(found, "what", "finding", {code: one.vi.lower() for code, one in findings.WORDS.items()}, "$1")
-    clauses = {code: f"{one.clause}.\nHiện " for code, one in findings.WORDS.items()}
-    found = replaced(found, "clause", "finding", clauses, "$1.\nHiện ")
+    words = {code: one.vi.lower() for code, one in findings.WORDS.items()}
+    found = replaced(clauses(expression, "share"), "what", "finding", words, "$1")
+    found = replaced(found, "clause", "finding", {code: one.clause for code, one in findings.WORDS.items()}, "$1")
     return Alert(
         name="DataQualityFinding",
-        expression=said(found, "clause", "share_said", "stop"),
+        expression=found,
         severity="warning",
         summary="{name}: “{title}”: {what}",
-        description=_TEXT + " Bằng chứng ở trang của cơ sở.",
+        description=_TEXT + "{clause}.\nHiện {share}. Bằng chứng ở trang của cơ sở.",
         page=_PAGE,
         labels=_FINDING,
         in_labels=True,

@@ -33,7 +33,7 @@ class Alert:
     """Labels that the expression carries for the texts only: were they kept, a new value would be a new alert."""
     hold_seconds: float = 0
     in_labels: bool = False
-    """`summary` and `description` are made of labels in `{}` (alerts_figures.sentence), the latter where there is said.
+    """`summary` and `description` are made of labels in `{}` (alerts_figures.sentence).
 
     For what alerts by the hundred.
     """

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import yaml
@@ -27,16 +27,13 @@ ALERTS = (
 _TIMES_RARER = {"indicators": 4}
 # Below five minutes: what cannot be scraped is held by what fired at the evaluation before (alerts_shape.held).
 _RAREST_SECONDS = 240
-# On the day after a plan's last its alerts end, and by their annotation say why. Rules are built once a night.
-_NAMED_AFTER_ITS_END = timedelta(days=7)
 _ANNOTATIONS = ("summary", "description", "runbook_url", "link")
 
 
 def files(settings: Settings, today: date) -> Mapping[str, str]:
-    """Path → text: the rules. Plans that have been over for a week on `today` are not named in them any more."""
-    plans = [one for one in settings.plans if not one.is_over(today - _NAMED_AFTER_ITS_END)]
+    """Path → text: the rules, the same on every day."""
     parts = {
-        "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue, plans),
+        "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue),
         "facilities": alerts_facilities.alerts(settings.alerts),
         "collector": alerts_collector.alerts(settings.alerts),
     }

@@ -100,6 +100,7 @@ def _of_indicators(moment: float) -> Iterator[Sample]:
         yield metrics.PREVIOUS, place, share - 0.1
         yield metrics.PREVIOUS_DENOMINATOR, place, 180
         yield metrics.BELOW_SINCE, place, moment - 9 * DAY if verdict is Verdict.BELOW else 0
+        yield metrics.SAID, (*place, *("…" for _ in metrics.SAID.labels[2:])), 1
         if verdict is not Verdict.NO_TARGET:
             yield metrics.MISSING, place, 12
             yield metrics.TARGET, (*place, "lai-chau-2026-2030"), 0.95

@@ -69,15 +69,6 @@ def test_lint_names_a_file_that_is_missing() -> None:
     assert rules.problems(some_settings(), {}) == [f"thiếu tệp {rules.FILE}"]
 
 
-def test_a_plan_is_named_for_a_week_after_its_end_for_its_alerts_end_only_then() -> None:
-    # in force until 31/01/2027; on 01/02 the collector still holds it against the window that ended the day before
-    for day in (date(2027, 1, 31), date(2027, 2, 1), date(2027, 2, 7)):
-        text = rules.files(some_settings(), day)[rules.FILE]
-        assert "Kế hoạch cải cách hành chính 2026" in text
-        assert '"plan_until", "2027-01-31", "plan", "so-y-te-2026"' in text
-    assert "so-y-te-2026" not in rules.files(some_settings(), date(2027, 2, 8))[rules.FILE]
-
-
 def test_thresholds_come_from_the_settings() -> None:
     by_name = {one["alert"]: one for one in parsed(some_settings(below_hours=1, silent_hours=0.01, settle_minutes=0))}
     assert "time() - 3600" in by_name["IndicatorBelowTarget"]["expr"]

@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from collector.typography import NBSP
 from conftest import free_port, program
 from contract.days import local_day, now
 from demo.children import Children
@@ -191,6 +192,7 @@ def test_a_drop_is_told_to_people_until_it_is_over_and_silence_ends_nothing(
     look.wait("the mail to the Sở", lambda: look.mails(f"[nhịp số] Cảnh báo: {BELOW}", 1, TO_PROVINCE))
     held = look.standing()
     assert held["verdict"] == "below"
+    text = text.replace(NBSP, " ")
     counts = f"{grouped(held['numerator'])}/{grouped(held['denominator'])} ca trong 30 ngày"
     deadline = f"{local_day(now()) + timedelta(days=60):%d/%m/%Y}"
     assert f"đạt {vietnamese(held['ratio'])} % ({counts}, số liệu đến ngày" in text

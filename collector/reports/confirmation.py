@@ -9,10 +9,9 @@ from datetime import datetime
 from collector import confirm
 from collector.letterhead import BLANK, Letterhead
 from collector.reports.blocks import Block, Cell, Column, Paragraph, Report, Table
-from collector.reports.sentences import per_cent
 from collector.statements import Statement
 from collector.store.signatures import Signature
-from collector.typography import NBSP, clean, day, month, number, percent
+from collector.typography import NBSP, clean, day, month, number, percent, threshold
 from collector.versions import Figure, Target
 from contract.catalogue import Catalogue
 from contract.days import LOCAL, local_day
@@ -63,7 +62,7 @@ def target(one: Target | None) -> str:
     """What a figure is held against, as a cell: `≥ 95 %`."""
     if one is None:
         return ""
-    return f"{'≥' if one.operator == '>=' else '>'}{NBSP}{per_cent(one.share)}"
+    return f"{'≥' if one.operator == '>=' else '>'}{NBSP}{threshold(one.share)}"
 
 
 def _letterhead(one: Statement, province: Letterhead) -> Letterhead:

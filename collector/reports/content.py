@@ -14,7 +14,7 @@ from collector.reports import sentences
 from collector.reports.blocks import Annex, Block, Cell, Column, Heading, Paragraph, Report, Table
 from collector.reports.details import details, figures
 from collector.reports.gathering import Followed, Gathered, Line, Mark, Row
-from collector.typography import NBSP, capitalised, clean, day, listed, number
+from collector.typography import NBSP, capitalised, clean, day, listed, number, threshold
 from contract.catalogue import UNKNOWN, Catalogue
 from contract.days import local_day
 from contract.plan import Manual, Plan
@@ -274,7 +274,7 @@ def _row_cells(row: Row, catalogue: Catalogue, alone: bool) -> list[Cell]:
     if row.target is not None and row.target.unit == "facilities":
         if alone and row.lines:
             bound = row.lines[0].now.bound
-            plan = f"≥{NBSP}{sentences.per_cent(bound.ratio)}" if bound else plan
+            plan = f"≥{NBSP}{threshold(bound.ratio)}" if bound else plan
         else:
             now, before, unit = row.now.facilities, row.before.facilities, "cơ sở"
             change = sentences.moved(sentences.change_in_facilities(now, before), "cơ sở")
@@ -443,7 +443,7 @@ def _list(name: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], 
 
 def _late_cells(line: Line, catalogue: Catalogue) -> list[Cell]:
     bound = line.now.bound
-    least = f"{'≥' if bound.operator == '>=' else '>'}{NBSP}{sentences.per_cent(bound.ratio)}" if bound else ""
+    least = f"{'≥' if bound.operator == '>=' else '>'}{NBSP}{threshold(bound.ratio)}" if bound else ""
     reasons = clean(" ".join(_ended(text) for text in line.reasons)) or "Cơ sở chưa nêu lý do"
     name = f"{clean(line.facility.name)}{sentences.marked(line.mark)}"
     told = [least, line.now.share, line.now.missing, line.now.verdict.vi, reasons, _CONFIRMED[line.mark]]

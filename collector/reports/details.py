@@ -7,7 +7,7 @@ from collector import collation
 from collector.reports import sentences
 from collector.reports.blocks import Block, Cell, Column, Heading, Table
 from collector.reports.gathering import Gathered, Line, Mark
-from collector.typography import clean
+from collector.typography import clean, threshold
 from contract.verdict import Verdict
 
 _ANNEX = (
@@ -90,7 +90,7 @@ def _annex_cells(line: Line) -> list[Cell]:
 def _figure_cells(line: Line, found: Gathered) -> list[Cell]:
     now, one, bound = line.now, line.facility, line.now.bound
     name = clean(found.yardstick.catalogue.indicators[now.indicator].vi)
-    plan, asked = (clean(bound.plan.short), sentences.per_cent(bound.ratio)) if bound else ("", "")
+    plan, asked = (clean(bound.plan.short), threshold(bound.ratio)) if bound else ("", "")
     has = now.as_of is not None
     counts: list[Cell] = [now.numerator, now.denominator, now.unknown, now.share] if has else [None] * 4
     days: list[Cell] = [now.present, now.expected, now.as_of, now.verdict.vi, now.missing if has else None]

@@ -8,7 +8,7 @@ from collector import collation
 from collector.reports.gathering import Line, Mark, Row
 from collector.scopes import ScopeStanding
 from collector.standings import Figures
-from collector.typography import NBSP, clean, day, listed, number, percent, tenths
+from collector.typography import NBSP, clean, day, listed, number, percent, tenths, threshold
 from contract.plan import Target
 from contract.verdict import Verdict
 
@@ -16,18 +16,12 @@ _ASKED = {">=": "từ {} trở lên", ">": "trên {}"}
 _MOST_NAMES = 10
 
 
-def per_cent(ratio: Fraction | Decimal) -> str:
-    """A threshold, exact: `95 %`, `92,5 %`."""
-    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator) if isinstance(ratio, Fraction) else ratio
-    return f"{number(exact * 100)}{NBSP}%"
-
-
 def asked(target: Target | None) -> str:
     """What a plan asks for, in a cell: `≥ 95 %`, `100 % cơ sở`, `Theo dõi`."""
     if target is None or target.ratio is None:
         return "Theo dõi"
     sign = "" if target.ratio == 1 else f"{'≥' if target.operator == '>=' else '>'}{NBSP}"
-    return f"{sign}{per_cent(target.ratio)}{' cơ sở' if target.unit == 'facilities' else ''}"
+    return f"{sign}{threshold(target.ratio)}{' cơ sở' if target.unit == 'facilities' else ''}"
 
 
 def counts(one: Figures, unit: str) -> str:
@@ -87,7 +81,7 @@ def of_facility(line: Line, unit: str, previous: str) -> str:
     if now.unknown:
         parts.append(unclassified(now, unit))
     if now.bound is not None:
-        parts.append(f"mức phải đạt {_ASKED[now.bound.operator].format(per_cent(now.bound.ratio))}")
+        parts.append(f"mức phải đạt {_ASKED[now.bound.operator].format(threshold(now.bound.ratio))}")
     if now.verdict in (Verdict.BELOW, Verdict.NEAR):
         parts.append(f"còn thiếu {number(now.missing or 0)}{NBSP}{unit}")
     return f"{', '.join(parts)}: {now.verdict.vi.lower()}"
@@ -152,7 +146,7 @@ def of_facilities(row: Row) -> str:
     least = row.target.ratio if row.target.uses_at is None else row.target.uses_at
     operator = row.target.operator if row.target.uses_at is None else ">="
     words = [
-        f"{number(verdicts.get(Verdict.MET, 0))}/{total}{NBSP}cơ sở đạt {_ASKED[operator].format(per_cent(least))}"
+        f"{number(verdicts.get(Verdict.MET, 0))}/{total}{NBSP}cơ sở đạt {_ASKED[operator].format(threshold(least))}"
     ]
     others = (Verdict.NEAR, Verdict.BELOW, Verdict.INSUFFICIENT, Verdict.UNKNOWN, Verdict.NO_DATA)
     words += [f"{number(verdicts[one])} {one.vi.lower()}" for one in others if verdicts.get(one)]
