@@ -314,7 +314,7 @@ def of_the_page(directory: Path, collector: httpx.Client, shard: int, store: htt
     if shard == 1:  # as the page says
         config["scrape_configs"] = config["scrape_configs"][:1]
         config["scrape_configs"][0]["params"] = {"shard": ["1/2"]}
-        del config["remote_write"][0]["write_relabel_configs"]
+        del config["remote_write"][0]["write_relabel_configs"][0]
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(directory / "rules.yml")]
     config["remote_write"][0] |= {
