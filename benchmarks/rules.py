@@ -127,15 +127,17 @@ def _calm(connection: sa.Connection, ids: list[str]) -> None:
 
 
 def _told(collector: str) -> str:
-    """The collector's metrics, when roads have been begun, too."""
-    deadline = time.monotonic() + 300
+    """The collector's metrics, when all roads have been begun, too: no more of them in several seconds."""
+    deadline, before = time.monotonic() + 300, 0
     while True:
         text = httpx.get(f"{collector}/metrics", timeout=60, trust_env=False).text
-        if f"\n{metrics.ROAD.name}{{" in text:
+        roads = text.count(f"\n{metrics.ROAD.name}{{")
+        if roads and roads == before:
             return text
         if time.monotonic() > deadline:
             raise TimeoutError("no road has begun")
-        time.sleep(1)
+        before = roads
+        time.sleep(5)
 
 
 def _write_past(directory: Path, text: str) -> None:

@@ -23,7 +23,6 @@ def alerts(thresholds: Alerts) -> Iterator[Alert]:
     yield _still(thresholds)
     yield _waiting(thresholds)
     yield _skewed(thresholds)
-    yield _overdue()
 
 
 def _silent(thresholds: Alerts) -> Alert:
@@ -133,7 +132,8 @@ def _of_facilities(agents: str) -> str:
     return f"({indented(agents)})\n* on (agent) group_right ()\n({speaks})"
 
 
-def _overdue() -> Alert:
+def overdue() -> Alert:
+    """A closed month that nobody has confirmed or disputed by its day."""
     due = series(metrics.CONFIRMATION_DUE, *_MONTH)
     expression = (
         f"{due} <= time()\n"

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -23,8 +23,9 @@ ALERTS = (
     *("ConfirmationOverdue", "CollectorDown", "LoopDead", "Watchdog"),
 )
 # A rule costs what the texts of its alerts cost: Prometheus writes each anew at every evaluation. The alerts on figures
-# are by far the most, and say what a day, a week or thirty days have shown.
-_TIMES_RARER = {"indicators": 4}
+# are by far the most, and say what a day, a week or thirty days have shown; those on months come by the hundred in one
+# night.
+_TIMES_RARER = {"indicators": 4, "confirmations": 4}
 # Below five minutes: what cannot be scraped is held by what fired at the evaluation before (alerts_shape.held).
 _RAREST_SECONDS = 240
 _ANNOTATIONS = ("summary", "description", "runbook_url", "link")
@@ -32,9 +33,10 @@ _ANNOTATIONS = ("summary", "description", "runbook_url", "link")
 
 def files(settings: Settings, today: date) -> Mapping[str, str]:
     """Path → text: the rules, the same on every day."""
-    parts = {
+    parts: dict[str, Iterable[Alert]] = {
         "indicators": alerts_indicators.alerts(settings.alerts, settings.catalogue),
         "facilities": alerts_facilities.alerts(settings.alerts),
+        "confirmations": [alerts_facilities.overdue()],
         "collector": alerts_collector.alerts(settings.alerts),
     }
     groups = [

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from collector.__main__ import main
+from contract import metrics
 from contract.days import local_day, midnight, now
 from dashboards import boards, rules
 from dashboards.settings import load
@@ -334,8 +335,8 @@ def alerts(client: httpx.Client) -> set[str]:
 
 
 def series(client: httpx.Client) -> list[str]:
-    """What is known of the province, wherever it was scraped."""
-    found = ask(client, f'{{__name__=~"nhipso_.*",__name__!~"{PROCESS}"}}', time.time())
+    """What is known of the province, wherever it was scraped, but for what the page does not send on."""
+    found = ask(client, f'{{__name__=~"nhipso_.*",__name__!~"{PROCESS}|{metrics.SAID.name}"}}', time.time())
     return sorted(str([one for one in place if one[0] not in ("job", "instance")]) for place in found)
 
 
