@@ -190,7 +190,8 @@ def prometheus(directory: Path, target: str, path: str) -> Iterator[Callable[[st
     seen = [0.0]
 
     def value(expression: str) -> float | None:
-        found = http.get("/api/v1/query", params={"query": expression}).json()["data"]["result"]
+        answer = http.get("/api/v1/query", params={"query": expression}).raise_for_status()
+        found = answer.json()["data"]["result"]
         return float(found[0]["value"][1]) if found else None
 
     def ask(expression: str) -> float:
