@@ -2,9 +2,10 @@
 
 All are sent the same counts, a facility's week a push, over the same number of connections, and run on this machine
 together with who sends. Each facility has pushed a week before the clock runs. The collector is the real one, with its
-loops, and re-works the province meanwhile. Pushgateway keeps in memory, and of each facility the last push only; it is
-measured on that week of the first hundred facilities, for it grows slower with what it holds. VictoriaMetrics writes to
-disk a few seconds after its answer, and is not asked to unpack.
+loops, and re-works the province meanwhile. Pushgateway keeps in memory, and of each facility the last push only. It
+looks through all that it holds at each push: so it is measured on that week of half of the facilities, which is kind to
+it (of all 600 it takes eight minutes, 1.3 pushes a second), and, to inform, of the first hundred. VictoriaMetrics
+writes to disk a few seconds after its answer, and is not asked to unpack.
 The raw peer is `executemany` of the same rows, made ready beforehand, into the same table with the same pragmas in one
 process without HTTP, tokens, JSON or rules: once with a commit for each batch, as the collector's answer promises it,
 and once with a commit for twenty batches, which is as many as the collector may put into one.
@@ -32,16 +33,15 @@ from contract.days import now
 from demo.running import reserve
 
 FACILITIES, WEEKS, ROUNDS = 600, 2, 3
-# It looks through all that it holds at each push: of all facilities it takes a few pushes a second.
-_GATEWAY = 100
+_GATEWAY, _FEW = 300, 100
 _WARM_SECONDS = 60.0
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure. Takes about two minutes."""
+    """Measure. Takes about five minutes."""
     first, *others = ([Batch(f"{40_000 + n}", week) for n in range(FACILITIES)] for week in range(WEEKS + 1))
     backlog = [one for week in others for one in week]
-    gateway = _pushgateway(first[:_GATEWAY])
+    gateway, few = (_pushgateway(first[:n]) for n in (_GATEWAY, _FEW))
     ours, newer, metrics, each, grouped = [], [], [], [], []
     for _ in range(ROUNDS):  # in turns, so that a busy machine is unkind to all
         rates = _collector(first, backlog)
@@ -51,19 +51,17 @@ def run() -> list[dict[str, Any]]:
         each.append(_sqlite(backlog, 1))
         grouped.append(_sqlite(backlog, SENDERS))
 
-    def claim(text: str, peer: float, goal: float) -> dict[str, Any]:
-        rate = median(ours)
-        return row(text, rate, peer, f"pushes/s of {TALLIES} tallies", f"ratio >= {goal}", rate / peer >= goal)
+    def claim(text: str, peer: float, goal: float | None) -> dict[str, Any]:
+        rate, asked = median(ours), "informs" if goal is None else f"ratio >= {goal}"
+        what = f"ingest, durable, on SQLite (peer: {text})"
+        return row(what, rate, peer, f"pushes/s of {TALLIES} tallies", asked, goal is None or rate / peer >= goal)
 
     return [
-        claim("ingest, durable, on SQLite (peer: Pushgateway, in memory)", gateway, 25),
-        claim("ingest, durable, on SQLite (peer: VictoriaMetrics, answers before it is on disk)", median(metrics), 0.2),
-        claim("ingest, durable, on SQLite (peer: sqlite3 executemany, a commit a batch)", median(each), 0.4),
-        claim(
-            f"ingest, durable, on SQLite (peer: sqlite3 executemany, a commit for {SENDERS} batches)",
-            median(grouped),
-            0.4,
-        ),
+        claim(f"Pushgateway, in memory, of {_GATEWAY} facilities", gateway, 25),
+        claim(f"Pushgateway, in memory, of {_FEW} facilities", few, None),
+        claim("VictoriaMetrics, answers before it is on disk", median(metrics), 0.2),
+        claim("sqlite3 executemany, a commit a batch", median(each), 0.4),
+        claim(f"sqlite3 executemany, a commit for {SENDERS} batches", median(grouped), 0.4),
         row(
             "ingest of newer revisions, the old ones logged (peer: of what is new)",
             median(newer),
