@@ -48,10 +48,12 @@ class Subject:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no alert on the share can be due: it is judged, not below target, on the road, and has not fallen."""
+        """Whether no alert on the share can be due: nobody has ever told, or it is judged, not below target, on the
+        road, and has not fallen.
+        """
         is_behind = self.road is not None and (self.now.share is None or self.now.share < self.road)
         is_well = self.now.verdict >= Verdict.NO_TARGET and self.now.verdict is not Verdict.BELOW
-        return is_well and not is_behind and not self.has_fallen
+        return self.told is None or (is_well and not is_behind and not self.has_fallen)
 
 
 def clauses(one: Subject) -> Iterator[str]:

@@ -147,6 +147,7 @@ def test_only_what_an_alert_may_be_due_for_is_told() -> None:
     assert not replace(well, now=replace(well.now, verdict=Verdict.BELOW)).is_quiet
     # an alert that stands is kept while nothing can be concluded
     assert not replace(well, now=replace(well.now, verdict=Verdict.NO_DATA)).is_quiet
+    assert replace(well, now=replace(well.now, verdict=Verdict.NO_DATA), told=None).is_quiet
     assert not replace(well, before=figures(1, 2)).is_quiet
     assert replace(well, before=figures(1, 3)).is_quiet
     assert not replace(well, road=Fraction(Decimal("0.5"))).is_quiet
