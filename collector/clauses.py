@@ -43,8 +43,8 @@ class Subject:
     @property
     def has_fallen(self) -> bool:
         """Whether the share is less than before."""
-        shares = self.now.share, None if self.before is None else self.before.share
-        return shares[0] is not None and shares[1] is not None and shares[0] < shares[1]
+        before = None if self.before is None else self.before.share
+        return self.now.share is not None and before is not None and self.now.share < before
 
     @property
     def is_quiet(self) -> bool:
