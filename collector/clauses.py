@@ -10,11 +10,11 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from collector.standings import Figures, Standing
-from collector.typography import NBSP, capitalised, day, number, percent, period, tenths, threshold
+from collector import windows
+from collector.standings import NOT_BELOW, Figures, Standing
+from collector.typography import NBSP, at_least, capitalised, day, number, percent, period, tenths, threshold
 from collector.yardstick import Bound
 from contract.catalogue import Cadence
-from contract.plan import Operator
 from contract.verdict import Verdict
 
 _AGO: dict[Cadence, str] = {"monthly": "tháng trước đó", "quarterly": "quý trước đó", "yearly": "năm trước đó"}
@@ -52,8 +52,12 @@ class Subject:
         road, and has not fallen.
         """
         is_behind = self.road is not None and (self.now.share is None or self.now.share < self.road)
-        is_well = self.now.verdict >= Verdict.NO_TARGET and self.now.verdict is not Verdict.BELOW
-        return self.told is None or (is_well and not is_behind and not self.has_fallen)
+        return self.told is None or (self.now.verdict in NOT_BELOW and not is_behind and not self.has_fallen)
+
+    @property
+    def ago(self) -> str:
+        """What the share is compared with."""
+        return _AGO.get(self.cadence, f"30{NBSP}ngày trước đó")
 
 
 def clauses(one: Subject) -> Iterator[str]:
@@ -67,7 +71,7 @@ def clauses(one: Subject) -> Iterator[str]:
     yield _share(one)
     yield "" if bound is None else _target(one, bound)
     yield _held(one.now.verdict)
-    yield _AGO.get(one.cadence, f"30{NBSP}ngày trước đó")
+    yield one.ago
     yield _before(one)
     yield "" if one.road is None else percent(one.road)
 
@@ -78,7 +82,7 @@ def _share(one: Subject) -> str:
     if now.as_of is None:
         if one.told is None:
             return "chưa có số liệu"
-        when = "của kỳ gần đây" if one.cadence in _AGO else f"trong 30{NBSP}ngày qua"
+        when = "của kỳ gần đây" if windows.is_long(one.cadence) else f"trong 30{NBSP}ngày qua"
         return f"không có số liệu {when}, số liệu cuối cùng đến hết ngày{NBSP}{day(one.told)}"
     when = f"trong {period(one.cadence, now.days) or f'30{NBSP}ngày'}{until}"
     counted = f"{number(now.numerator)}/{number(now.denominator)}{NBSP}{one.unit}"
@@ -99,21 +103,15 @@ def _asked(bound: Bound, facility: str) -> str:
     """The plan's own words, and the Sở's beside them where it has set another figure."""
     target, plan = bound.target, bound.plan.short
     assert target.ratio is not None
-    of_plan, set_here = _at_least(target.operator, target.ratio), "(Sở quy định)"
+    of_plan, set_here = at_least(target.operator, target.ratio), "(Sở quy định)"
     is_own = any(each.facility == facility for each in target.overrides)
     if target.uses_at is None:
         if not is_own:
             return f"Chỉ tiêu {of_plan} theo {plan}"
-        return f"Mức riêng của cơ sở {set_here}: {_at_least(bound.operator, bound.ratio)}; {plan}: {of_plan}"
+        return f"Mức riêng của cơ sở {set_here}: {at_least(bound.operator, bound.ratio)}; {plan}: {of_plan}"
     uses = f"từ {threshold(bound.ratio)}" if bound.ratio < 1 else threshold(bound.ratio)
     level = "Mức riêng của cơ sở để được tính là có sử dụng" if is_own else "Mức được tính là có sử dụng"
     return f"{level} {set_here}: {uses}; {plan}: {of_plan} cơ sở"
-
-
-def _at_least(operator: Operator, ratio: Decimal | Fraction) -> str:
-    if operator == ">":
-        return f">{NBSP}{threshold(ratio)}"
-    return f"≥{NBSP}{threshold(ratio)}" if ratio < 1 else threshold(ratio)
 
 
 def _held(verdict: Verdict) -> str:
@@ -126,8 +124,7 @@ def _before(one: Subject) -> str:
     now, before = one.now.share, one.before
     if now is None or before is None or before.share is None or not one.has_fallen:
         return ""
-    ago = capitalised(_AGO.get(one.cadence, f"30{NBSP}ngày trước đó"))
     base = f"{number(before.denominator)}{NBSP}{one.unit}"
     # of the shares as they are shown, so that everybody can check it
     fall = number(Decimal(tenths(before.share) - tenths(now)) / 10)
-    return f"{ago} đạt {percent(before.share)} trên {base}: giảm {fall}{NBSP}điểm phần trăm"
+    return f"{capitalised(one.ago)} đạt {percent(before.share)} trên {base}: giảm {fall}{NBSP}điểm phần trăm"

@@ -18,7 +18,6 @@ from collector.findings import Finding, expected_days_behind
 from collector.scopes import ScopeStanding
 from collector.standings import Figures, Standing, below_since, is_complete
 from collector.store.registry import Facility
-from collector.thresholds import Thresholds
 from collector.yardstick import Yardstick
 from contract import metrics
 from contract.catalogue import UNKNOWN, Catalogue
@@ -84,7 +83,7 @@ def of_past(
         if one.window == "30d":
             yield metrics.VERDICT, (one.facility, one.indicator), int(one.verdict)
             if one.verdict is not Verdict.NOT_APPLICABLE:
-                subject = _subject(one, data, yardstick.catalogue, *compared[one.indicator], yardstick.thresholds)
+                subject = _subject(one, data, yardstick, *compared[one.indicator])
                 yield from _of_standing(subject, data, moment)
                 if not subject.is_quiet or any(one.indicator == indicator for indicator, _ in doubted):
                     yield metrics.SAID, (one.facility, one.indicator, *clauses(subject)), 1
@@ -180,23 +179,18 @@ def of_window(one: Standing) -> Iterator[Sample]:
 
 
 def _subject(
-    one: Standing,
-    data: FacilityData,
-    catalogue: Catalogue,
-    before: Figures,
-    expected: Fraction | None,
-    thresholds: Thresholds,
+    one: Standing, data: FacilityData, yardstick: Yardstick, before: Figures, expected: Fraction | None
 ) -> Subject:
-    code = catalogue.indicators[one.indicator].measure
-    measure = catalogue.measures[code]
+    code = yardstick.catalogue.indicators[one.indicator].measure
+    measure = yardstick.catalogue.measures[code]
     return Subject(
         one,
         data.cadence(code, measure.cadence),
         measure.noun_vi,
         # who has told nothing for so long that there are no figures still has a last day
         one.as_of or data.series(code).newest(),
-        before if one.as_of is not None and before.share is not None and is_complete(before, thresholds) else None,
-        expected if one.bound is not None else None,
+        before if one.as_of is not None and is_complete(before, yardstick.thresholds) else None,
+        expected,
     )
 
 

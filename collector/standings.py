@@ -20,7 +20,7 @@ from contract.verdict import Verdict
 
 # How long the owner of a measure may stay unread: its cadence says (daily and working days: a setting).
 _CADENCE_DAYS = {"monthly": 31, "quarterly": 92, "yearly": 366}
-_NOT_BELOW = (Verdict.MET, Verdict.NEAR, Verdict.NO_TARGET, Verdict.NOT_APPLICABLE)
+NOT_BELOW = (Verdict.MET, Verdict.NEAR, Verdict.NO_TARGET, Verdict.NOT_APPLICABLE)
 HISTORY = timedelta(days=92)
 """What a standing in the 30 days, the 30 before, and up to a month of silence look back on."""
 
@@ -229,7 +229,7 @@ def below_since(data: FacilityData, now: Standing, moment: datetime) -> datetime
     of the plan, or of the facility, ends it.
     """
     closed = data.facility.active_to is not None and data.facility.active_to < local_day(moment)
-    if closed or now.bound is None or now.verdict in _NOT_BELOW:
+    if closed or now.bound is None or now.verdict in NOT_BELOW:
         return None
     known = data.below.get(now.indicator)
     return moment if known is None and now.verdict is Verdict.BELOW else known

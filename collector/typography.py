@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from contract.catalogue import Cadence
 from contract.days import DayRange
+from contract.plan import Operator
 
 NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
@@ -42,6 +43,12 @@ def threshold(ratio: Fraction | Decimal) -> str:
     """A share that is asked for, exact: `95 %`, `92,5 %`."""
     exact = Decimal(ratio.numerator) / Decimal(ratio.denominator) if isinstance(ratio, Fraction) else ratio
     return f"{number(exact * 100)}{NBSP}%"
+
+
+def at_least(operator: Operator, ratio: Fraction | Decimal) -> str:
+    """What a plan asks for: `≥ 95 %`, `> 40,5 %`, `100 %`."""
+    sign = "" if ratio == 1 else f"{'≥' if operator == '>=' else '>'}{NBSP}"
+    return f"{sign}{threshold(ratio)}"
 
 
 def number(value: int | Decimal) -> str:

@@ -34,7 +34,6 @@ def say(definition: str, of: str = "$value") -> str:
 
 NAME = "{{ $labels.name }}"
 SOURCE = "{{ $labels.source }}"
-INDICATOR = "“{{ $labels.title }}”"
 MOMENT = _DEFINITIONS["moment"].replace("toTime .", "toTime $value")
 LOST = ": đang mất liên lạc với máy chủ thu thập, cảnh báo được giữ như trước."
 # What an alert says that fires only because nobody can see that it does not.

@@ -8,7 +8,7 @@ from collector import collation
 from collector.reports.gathering import Line, Mark, Row
 from collector.scopes import ScopeStanding
 from collector.standings import Figures
-from collector.typography import NBSP, clean, day, listed, number, percent, tenths, threshold
+from collector.typography import NBSP, at_least, clean, day, listed, number, percent, tenths, threshold
 from contract.plan import Target
 from contract.verdict import Verdict
 
@@ -20,8 +20,7 @@ def asked(target: Target | None) -> str:
     """What a plan asks for, in a cell: `≥ 95 %`, `100 % cơ sở`, `Theo dõi`."""
     if target is None or target.ratio is None:
         return "Theo dõi"
-    sign = "" if target.ratio == 1 else f"{'≥' if target.operator == '>=' else '>'}{NBSP}"
-    return f"{sign}{threshold(target.ratio)}{' cơ sở' if target.unit == 'facilities' else ''}"
+    return f"{at_least(target.operator, target.ratio)}{' cơ sở' if target.unit == 'facilities' else ''}"
 
 
 def counts(one: Figures, unit: str) -> str:
